@@ -1,0 +1,83 @@
+"""What a finished attempt reports: the segments it wrote, exact to the tick, and what identifies them.
+
+The engine verifies these before the commit, the manifests are built from them, the verifier checks them again.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal
+
+from transcoder.documents import Document
+
+__all__ = ["ImageResult", "PartResult", "RenditionPart", "SegmentResult"]
+
+
+class SegmentResult(Document):
+    """One CMAF segment. `start` and `duration` are ticks of the rendition's timescale; times of the title."""
+
+    number: int
+    start: int
+    duration: int
+    frames: int
+    size_bytes: int
+    sha256: str
+
+
+class RenditionPart(Document):
+    """The part of one rendition that one attempt made.
+
+    `codec_config_sha256` is over the decoder configuration (the `stsd` box), which must be the same in every
+    part of a rendition: a player gets one init segment for all of them.
+    """
+
+    rendition: str
+    kind: Literal["video", "audio"]
+    codecs: str
+    timescale: int
+    codec_config_sha256: str
+    init_size_bytes: int
+    segments: tuple[SegmentResult, ...]
+    width: int | None = None
+    height: int | None = None
+    frame_rate: Fraction | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+    language: str | None = None
+
+    @property
+    def start(self) -> int | None:
+        """First tick of the part, or None where it has no segment."""
+        return self.segments[0].start if self.segments else None
+
+    @property
+    def end(self) -> int | None:
+        """Tick after the last one of the part, or None where it has no segment."""
+        return self.segments[-1].start + self.segments[-1].duration if self.segments else None
+
+    @property
+    def frames(self) -> int:
+        """Coded frames in the part."""
+        return sum(segment.frames for segment in self.segments)
+
+
+class ImageResult(Document):
+    """One picture: a thumbnail of the given role."""
+
+    role: Literal["poster"]
+    name: str
+    width: int
+    height: int
+    time_seconds: float
+    size_bytes: int
+    sha256: str
+
+
+class PartResult(Document):
+    """What one attempt of one task delivers, whatever its kind."""
+
+    renditions: tuple[RenditionPart, ...] = ()
+    images: tuple[ImageResult, ...] = ()
+    encode_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
