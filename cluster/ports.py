@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from cluster.documents import Commit, JobState, Publication, TaskKey
+from cluster.documents import JobState, Publication, TaskKey
 from transcoder.errors import FramemillError
 from transcoder.media import MediaInfo
 from transcoder.plan import Plan

@@ -34,9 +34,9 @@ class VideoRung(Document):
     id: RenditionId
     height: int = Field(ge=16, le=4320)
     codec: Literal["h264"] = "h264"
-    preset: Literal[
-        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
-    ] = "veryfast"
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
+        "veryfast"
+    )
     crf: int = Field(default=23, ge=0, le=51)
     max_bitrate: int = Field(ge=10_000, le=200_000_000)
     buffer: int = Field(ge=10_000, le=400_000_000)
