@@ -1,0 +1,54 @@
+"""The lane protocol: how one hardware path turns decoded pictures into every rendition of a chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import av
+import av.video
+
+from transcoder.plan import VideoTrack
+
+__all__ = ["ChunkEncoder", "Lane"]
+
+
+class ChunkEncoder(Protocol):
+    """Encodes one chunk on all rungs. Pictures come in presentation order; times are ticks of the title."""
+
+    def encode(self, frame: av.VideoFrame, tick: int, *, starts_segment: bool) -> None:
+        """Scale the picture to every rung and encode it; an IDR picture where a segment starts."""
+        ...
+
+    def finish(self, end: int) -> dict[str, Path]:
+        """Flush the encoders; the last picture ends at tick `end`. The fragmented MP4 file of each rendition."""
+        ...
+
+    def abort(self) -> None:
+        """Let go of all encoders and files; nothing is of use."""
+        ...
+
+
+class Lane(Protocol):
+    """One hardware path: it sets up the decoder and makes the chunk's encoder."""
+
+    name: str
+
+    def prepare(self, stream: av.video.VideoStream, threads: int) -> None:
+        """Configure the source's decoder before the first packet."""
+        ...
+
+    def open(self, track: VideoTrack, folder: Path, *, threads: int) -> ChunkEncoder:
+        """The encoder of one chunk, writing below `folder`."""
+        ...
+
+
+def presentation_delay(track: VideoTrack, reordered: int) -> int:
+    """Ticks by which composition lags decoding so that `reordered` pictures can wait for a later one."""
+    return -(-reordered * track.timescale * track.frame_rate.denominator // track.frame_rate.numerator)
+
+
+def rendition_paths(track: VideoTrack, folder: Path) -> Sequence[Path]:
+    """Where the fragmented MP4 file of each rendition goes, in the ladder's order."""
+    return [folder / f"{rendition.id}.mp4" for rendition in track.renditions]

@@ -1,0 +1,264 @@
+"""The probe: one pass over a source's packets gives its `MediaInfo`, with exact counts, times and keyframes.
+
+Nothing is taken from the container's own word where the packets can tell: durations and frame counts in
+headers are wrong often enough. The first picture is decoded, because only it knows rotation and true format.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import BinaryIO
+
+import av
+import av.audio
+import av.container
+import av.stream
+import av.video
+from av.packet import Packet
+
+from transcoder.errors import UnsupportedMediaError
+from transcoder.media import AudioStream, Keyframe, MediaInfo, OtherStream, VideoStream
+from transcoder.source import media_errors, open_source
+
+__all__ = ["Limits", "probe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a source may be at most. Checked before anything is decoded at length."""
+
+    streams: int = 64
+    pixels: int = 8192 * 4352
+    frame_rate: int = 300
+    duration_seconds: int = 24 * 3600
+
+
+_FALLBACK_RATE = Fraction(25)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the packets of one stream add up to."""
+
+    first: int | None = None
+    last: int | None = None
+    last_duration: int = 0
+    end: int | None = None
+    stamps: list[int] = field(default_factory=list)
+    keyframes: list[Keyframe] = field(default_factory=list)
+    discarded: int = 0
+
+    def add(self, packet: Packet, *, keep: bool) -> None:
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None:
+            return
+        if packet.is_discard:
+            self.discarded += 1
+        elif self.first is None or stamp < self.first:
+            self.first = stamp
+        if keep and packet.is_keyframe:
+            self.keyframes.append(Keyframe(pts=stamp, dts=packet.dts if packet.dts is not None else stamp))
+        if packet.is_discard:
+            return
+        if keep:
+            self.stamps.append(stamp)
+        if self.last is None or stamp >= self.last:
+            self.last, self.last_duration = stamp, packet.duration or 0
+        self.end = max(self.end if self.end is not None else stamp, stamp + (packet.duration or 0))
+
+
+def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
+    """What a source contains. `file` is seekable and stays open.
+
+    Errors: UnsupportedMediaError with the reason: not a known container, no streams, over a limit,
+    encrypted, or without one picture or sound that can be decoded.
+    """
+    limits = limits or Limits()
+    size = file.seek(0, 2)
+    file.seek(0)
+    if size == 0:
+        raise UnsupportedMediaError("the file is empty")
+    with open_source(file) as container, media_errors("reading the source"):
+        streams = list(container.streams)
+        if len(streams) > limits.streams:
+            raise UnsupportedMediaError(f"the source has {len(streams)} streams; at most {limits.streams} are allowed")
+        tallies = {stream.index: _Tally() for stream in streams}
+        for packet in _packets(container, streams):
+            tally = tallies.get(packet.stream_index)
+            if tally is not None:
+                tally.add(packet, keep=packet.stream.type == "video")
+    warnings: list[str] = []
+    video: list[VideoStream] = []
+    audio: list[AudioStream] = []
+    other: list[OtherStream] = []
+    with open_source(file) as container:
+        for stream in container.streams:
+            tally = tallies[stream.index]
+            if isinstance(stream, av.video.VideoStream) and tally.first is not None:
+                found = _video(file, stream, tally, limits, warnings)
+                if found is not None:
+                    video.append(found)
+                    continue
+            if isinstance(stream, av.audio.AudioStream) and tally.first is not None and tally.end is not None:
+                if stream.codec_context is not None and stream.codec_context.sample_rate:
+                    audio.append(_audio(stream, tally))
+                    continue
+                warnings.append(f"audio stream {stream.index} cannot be decoded")
+            other.append(_other(stream))
+        name = container.format.name
+    if not video and not audio:
+        raise UnsupportedMediaError("; ".join(warnings) or "the source has no picture and no sound")
+    spans = [(s.start, s.end) for s in (*video, *audio) if not (isinstance(s, VideoStream) and s.attached_picture)]
+    if not spans:
+        raise UnsupportedMediaError("the source has only a still picture")
+    start, end = min(s for s, _ in spans), max(e for _, e in spans)
+    if end - start > limits.duration_seconds:
+        raise UnsupportedMediaError(f"the source is longer than {limits.duration_seconds} seconds")
+    return MediaInfo(
+        container=name, size_bytes=size, start=start, duration=end - start,
+        video=tuple(video), audio=tuple(audio), other=tuple(other), warnings=tuple(warnings),
+    )  # fmt: skip
+
+
+def _packets(container: av.container.InputContainer, streams: list[av.stream.Stream]) -> Iterator[Packet]:
+    """All packets of the source. A source that breaks off yields what is there."""
+    iterator = container.demux([stream for stream in streams if stream.type in {"video", "audio"}])
+    while True:
+        try:
+            packet = next(iterator)
+        except (StopIteration, av.error.EOFError, av.error.InvalidDataError):
+            return
+        if packet.size:
+            yield packet
+
+
+def _video(
+    file: BinaryIO, stream: av.video.VideoStream, tally: _Tally, limits: Limits, warnings: list[str]
+) -> VideoStream | None:
+    assert tally.first is not None
+    if stream.time_base is None:
+        return None
+    frame, reason = _first_frame(file, stream.index, limits)
+    if frame is None:
+        warnings.append(f"video stream {stream.index}: {reason}")
+        return None
+    context = stream.codec_context
+    attached = bool(stream.disposition & av.stream.Disposition.attached_pic)
+    first = frame.pts if frame.pts is not None else tally.first
+    stamps = sorted({stamp for stamp in tally.stamps if stamp >= first})
+    rate, constant = _frame_rate(stream, stamps)
+    if rate > limits.frame_rate:
+        raise UnsupportedMediaError(f"the source has {float(rate):.0f} pictures a second; {limits.frame_rate} at most")
+    last = stamps[-1] if stamps else first
+    step = max(1, round(1 / rate / stream.time_base))
+    duration = tally.last_duration if 0 < tally.last_duration <= 10 * step else step
+    profile = context.profile
+    return VideoStream(
+        index=stream.index, codec=context.name, profile=profile or None, width=frame.width, height=frame.height,
+        sample_aspect_ratio=_aspect(stream), rotation=-frame.rotation % 360, pixel_format=frame.format.name,
+        bits=max((component.bits for component in frame.format.components), default=8),
+        field_order="interlaced" if frame.interlaced_frame else "progressive",
+        color_primaries=_tag(frame.color_primaries), color_transfer=_tag(frame.color_trc),
+        color_space=_tag(frame.colorspace), color_range=_tag(frame.color_range),
+        time_base=stream.time_base, start_pts=first, end_pts=last + duration, frame_count=len(stamps),
+        frame_rate=rate, constant_frame_rate=constant, keyframes=tuple(sorted(tally.keyframes, key=lambda k: k.pts)),
+        attached_picture=attached, default=bool(stream.disposition & av.stream.Disposition.default),
+    )  # fmt: skip
+
+
+def _first_frame(file: BinaryIO, index: int, limits: Limits) -> tuple[av.VideoFrame | None, str]:
+    """The first picture that decodes, in a container of its own, or the reason why there is none."""
+    with open_source(file) as container:
+        stream = container.streams[index]
+        assert isinstance(stream, av.video.VideoStream)
+        context = stream.codec_context
+        if context is None:
+            return None, "the codec is not supported"
+        if context.width * context.height > limits.pixels:
+            raise UnsupportedMediaError(f"a picture of {context.width}x{context.height} is larger than allowed")
+        context.thread_count = 1
+        reason = "no picture can be decoded"
+        for packet in _packets(container, [stream]):
+            try:
+                for frame in packet.decode():
+                    if isinstance(frame, av.VideoFrame):
+                        return frame, ""
+            except av.error.FFmpegError as error:
+                reason = f"no picture can be decoded ({error.strerror})"
+        try:
+            return next((f for f in context.decode(None)), None), reason
+        except av.error.FFmpegError:
+            return None, reason
+
+
+def _frame_rate(stream: av.video.VideoStream, stamps: list[int]) -> tuple[Fraction, bool]:
+    """The nominal rate, and whether every picture keeps to it (within the rounding of the time base)."""
+    base = stream.time_base
+    guess = stream.guessed_rate or stream.average_rate or _FALLBACK_RATE
+    if base is None or len(stamps) < 2:
+        return Fraction(guess), True
+    mean = Fraction(len(stamps) - 1) / ((stamps[-1] - stamps[0]) * base)
+    rate = _standard(mean, base, len(stamps), Fraction(guess))
+    step = 1 / rate / base
+    steady = all(abs(stamp - stamps[0] - number * step) <= 1 for number, stamp in enumerate(stamps))
+    if steady:
+        return rate, True
+    # A variable rate: the most common distance says how the pictures were meant to follow each other.
+    common, _ = Counter(b - a for a, b in zip(stamps, stamps[1:], strict=False)).most_common(1)[0]
+    usual = _standard(1 / (common * base), base, 2, Fraction(guess))
+    return (usual if Fraction(1, 2) <= usual / mean <= 2 else mean.limit_denominator(1001)), False
+
+
+_STANDARD_RATES = tuple(
+    rate
+    for whole in (24, 30, 48, 60, 120)
+    for rate in (Fraction(whole), Fraction(whole * 1000, 1001))
+) + tuple(Fraction(n) for n in (10, 12, 15, 25, 50, 100))  # fmt: skip
+
+
+def _standard(mean: Fraction, base: Fraction, count: int, guess: Fraction) -> Fraction:
+    """The rate that a measured mean stands for: within the stamps' own rounding, the guess or a standard one."""
+    tolerance = 2 * base * mean / max(1, count - 1)
+    for candidate in (guess, *sorted(_STANDARD_RATES, key=lambda rate: abs(rate - mean))):
+        if candidate > 0 and abs(candidate - mean) / mean <= tolerance:
+            return candidate
+    return mean.limit_denominator(1001) or mean
+
+
+def _aspect(stream: av.video.VideoStream) -> Fraction:
+    ratio = stream.sample_aspect_ratio
+    return Fraction(ratio) if ratio and Fraction(1, 20) <= ratio <= 20 else Fraction(1)
+
+
+def _tag(value: object) -> str | None:
+    """A colour property by FFmpeg's name, None where the stream does not say."""
+    name = getattr(value, "name", None)
+    number = int(value) if isinstance(value, int) else None
+    if number is None or number in {0, 2} and name in {None, "UNSPECIFIED"}:
+        return None
+    return str(number) if name is None else name.lower()
+
+
+def _audio(stream: av.audio.AudioStream, tally: _Tally) -> AudioStream:
+    assert tally.first is not None and tally.end is not None and stream.time_base is not None
+    context = stream.codec_context
+    return AudioStream(
+        index=stream.index, codec=context.name, sample_rate=context.sample_rate, channels=context.channels,
+        layout=context.layout.name, language=_language(stream), title=stream.metadata.get("title"),
+        time_base=stream.time_base, start_pts=tally.first, end_pts=max(tally.end, tally.first),
+        default=bool(stream.disposition & av.stream.Disposition.default),
+    )  # fmt: skip
+
+
+def _language(stream: av.stream.Stream) -> str | None:
+    code = stream.language
+    return code if code and code != "und" and len(code) <= 35 and code.replace("-", "").isalnum() else None
+
+
+def _other(stream: av.stream.Stream) -> OtherStream:
+    codec = stream.codec_context.name if stream.codec_context is not None else None
+    return OtherStream(index=stream.index, kind=stream.type or "data", codec=codec, language=_language(stream))
+
