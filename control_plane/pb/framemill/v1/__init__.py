@@ -1,0 +1,1 @@
+"""Generated stubs of framemill.v1."""

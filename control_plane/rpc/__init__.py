@@ -1,0 +1,1 @@
+"""The gRPC door: framemill.v1."""
