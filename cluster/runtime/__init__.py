@@ -1,0 +1,1 @@
+"""Runtimes: what places task calls on machines. Only modules of this folder import Ray."""

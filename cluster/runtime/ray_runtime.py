@@ -1,0 +1,105 @@
+"""Task calls on Ray: one streaming generator task a call, its parts awaited as they come.
+
+Ray retries nothing: retries belong to chunk tasks and are typed. A dead worker is an error like any other, and
+a call whose iterator is closed is cancelled by force, because an encoder does not listen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import traceback
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import ray
+import ray.exceptions
+
+from cluster.ports import Part, TaskCall
+from transcoder.errors import FramemillError, InternalError, ResourceMissingError, WorkerCrashedError
+
+__all__ = ["RayRuntime"]
+
+_log = logging.getLogger(__name__)
+
+_OBJECT_STORE_BYTES = 80 * 1024 * 1024
+"""Nearly the least Ray accepts: results are small documents, media never goes through Ray."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """How a task ended badly. Yielded and not raised, so that Ray wraps nothing around our errors."""
+
+    error: FramemillError
+    trace: str
+
+
+class RayRuntime:
+    """`Runtime` over a Ray cluster: a local one on loopback by default, or an existing one by address."""
+
+    def __init__(self, *, address: str | None = None, cpus: int | None = None) -> None:
+        """Connect. Errors: ResourceMissingError where the cluster cannot be reached or started."""
+        # Ray listens on all interfaces unless it believes that clusters are not for this system.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        try:
+            if address:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            else:
+                os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+                ray.init(
+                    num_cpus=cpus, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False,
+                    logging_level=logging.ERROR, object_store_memory=_OBJECT_STORE_BYTES,
+                )  # fmt: skip
+        except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+            raise ResourceMissingError(f"Ray cannot be used: {error}") from error
+
+    @property
+    def slots(self) -> int:
+        """CPUs of the cluster as it is now."""
+        return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    async def run(self, call: TaskCall) -> AsyncIterator[Part]:
+        """Run a call somewhere in the cluster; see `cluster.ports.Runtime`."""
+        generator = _execute.options(num_cpus=call.cpus, name=call.name, num_returns="streaming").remote(
+            call.function, call.arguments
+        )
+        finished = False
+        try:
+            async for reference in generator:
+                item = await reference
+                if isinstance(item, _Failure):
+                    finished = True
+                    if item.trace:
+                        _log.error("task %s failed unexpectedly: %s\n%s", call.name, item.error.details, item.trace)
+                    raise item.error
+                yield item
+            finished = True
+        except ray.exceptions.RayError as error:
+            finished = True
+            cause = type(error).__name__
+            raise WorkerCrashedError(f"the process that ran {call.name} died", {"cause": cause}) from error
+        finally:
+            if not finished:
+                with contextlib.suppress(ray.exceptions.RayError):
+                    ray.cancel(generator, force=True)
+
+    def close(self) -> None:
+        """Leave the cluster; a local one stops."""
+        ray.shutdown()
+
+
+@ray.remote(max_retries=0)
+def _execute(function: object, arguments: tuple[object, ...]) -> Iterator[Part | _Failure]:
+    try:
+        yield from function(*arguments)  # type: ignore[operator]
+    except FramemillError as error:
+        yield _Failure(error, "")
+    except Exception as error:
+        identifier = uuid.uuid4().hex
+        yield _Failure(
+            InternalError("an unexpected error; the log has the cause", {"errorId": identifier}),
+            f"{type(error).__name__}: {error}\n{traceback.format_exc()}",
+        )

@@ -1,0 +1,47 @@
+"""Scratch folders of tasks: private, removed at the end, and swept when the process that made them died."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["scratch_folder"]
+
+_NAME = re.compile(r"framemill-task-(\d+)-.+")
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A new empty folder (mode 0700) below the system's temporary folder, gone afterwards.
+
+    A killed process cannot clean up, so its folder carries its process id and the next task sweeps it.
+    """
+    _sweep(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=f"framemill-task-{os.getpid()}-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    for path in parent.glob("framemill-task-*"):
+        match = _NAME.fullmatch(path.name)
+        if match and not _alive(int(match[1])):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
