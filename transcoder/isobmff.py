@@ -1,0 +1,367 @@
+"""A small strict reader of CMAF: init segments and media segments, exact to the tick (ISO/IEC 14496-12).
+
+It reads what the verifier and the manifests need and nothing else. The input is hostile: every length is checked
+against its parent's before it is used, and whatever does not fit is a VerificationError with the offset.
+
+A presentation time here has the init segment's edit list applied (8.6.6), so it is a time of the title.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from transcoder.errors import VerificationError
+
+__all__ = ["Box", "InitInfo", "Sample", "SegmentInfo", "boxes", "read_init", "read_segment"]
+
+_MOST_SAMPLES = 100_000
+"""In one segment. A `trun` can claim 2^32 samples in 20 bytes; ten seconds at 240 pictures/s have 2,400."""
+
+_MOST_BOXES = 10_000
+
+_NON_SYNC = 0x0001_0000
+"""sample_is_non_sync_sample in the sample flags (8.8.3.1)."""
+
+
+class Box(NamedTuple):
+    """One box: its four-character type, where it starts, where its payload starts, and its exclusive end."""
+
+    type: str
+    start: int
+    body: int
+    end: int
+
+
+class Sample(NamedTuple):
+    """One coded picture or access unit. Times in ticks of the timescale; `offset` and `size` in bytes."""
+
+    dts: int
+    pts: int
+    duration: int
+    offset: int
+    size: int
+    sync: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InitInfo:
+    """What an init segment says about its only track.
+
+    `shift` is what the edit list adds to a composition time, in ticks: minus the presentation delay.
+    `codec_config_sha256` is over the whole `stsd` box. Nothing of it depends on one run of the encoder: Shaka
+    Packager writes no `btrt`, and `esds` carries the nominal bitrate. Only times and lengths outside `stsd`
+    (`mvhd`, `tkhd`, `mdhd`, `mehd`) differ between the parts of a rendition.
+    """
+
+    kind: Literal["video", "audio"]
+    track_id: int
+    timescale: int
+    codecs: str
+    codec_config_sha256: str
+    shift: int
+    default_duration: int
+    default_size: int
+    default_flags: int
+    width: int | None = None
+    height: int | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentInfo:
+    """The samples of one media segment in decode order."""
+
+    samples: tuple[Sample, ...]
+
+    @property
+    def decode_start(self) -> int:
+        """`tfdt`: the decode time of the first sample."""
+        return self.samples[0].dts
+
+    @property
+    def start(self) -> int:
+        """The earliest presentation time."""
+        return min(sample.pts for sample in self.samples)
+
+    @property
+    def duration(self) -> int:
+        """The sum of the sample durations, which is the segment's duration (ISO/IEC 23000-19, 7.3.2.3)."""
+        return sum(sample.duration for sample in self.samples)
+
+    @property
+    def end(self) -> int:
+        """The tick at which the next segment has to start.
+
+        Decode times are the presentation times by rank (transcoder/fragments.py), so the decode timeline ends
+        where the last picture does, also where picture lengths vary.
+        """
+        return self.decode_start + self.duration
+
+    @property
+    def frames(self) -> int:
+        """Coded pictures or access units."""
+        return len(self.samples)
+
+
+def read_init(data: bytes) -> InitInfo:
+    """Read an init segment that holds exactly one audio or video track.
+
+    Errors: VerificationError where it is damaged, cut off, or holds what Framemill does not write.
+    """
+    moov = _only(data, "moov", Box("file", 0, 0, len(data)))
+    trak, mvex = _only(data, "trak", moov), _only(data, "mvex", moov)
+    mdia = _only(data, "mdia", trak)
+    mdhd, hdlr = _Fields(data, _only(data, "mdhd", mdia)), _Fields(data, _only(data, "hdlr", mdia))
+    timescale = mdhd.skip(16 if mdhd.version else 8).u32()
+    if timescale == 0:
+        raise _wrong("the timescale is 0", mdhd.box.start)
+    handler = hdlr.skip(4).text(4)
+    kind: Literal["video", "audio"]
+    if handler == "vide":
+        kind = "video"
+    elif handler == "soun":
+        kind = "audio"
+    else:
+        raise _wrong(f"the track is neither video nor audio but {handler!r}", hdlr.box.start)
+    stsd = _only(data, "stsd", _only(data, "stbl", _only(data, "minf", mdia)))
+    entry = _entry(data, stsd)
+    tkhd = _Fields(data, _only(data, "tkhd", trak))
+    trex = _Fields(data, _only(data, "trex", mvex)).skip(8)
+    movie = _Fields(data, _only(data, "mvhd", moov))
+    movie_timescale = movie.skip(16 if movie.version else 8).u32()
+    size = entry.video() if kind == "video" else (None, None)
+    sound = entry.audio() if kind == "audio" else (None, None)
+    return InitInfo(
+        kind=kind, track_id=tkhd.skip(16 if tkhd.version else 8).u32(), timescale=timescale,
+        codecs=entry.codecs(), codec_config_sha256=hashlib.sha256(data[stsd.start : stsd.end]).hexdigest(),
+        shift=_shift(data, trak, movie_timescale, timescale), default_duration=trex.u32(),
+        default_size=trex.u32(), default_flags=trex.u32(), width=size[0], height=size[1],
+        sample_rate=sound[0], channels=sound[1],
+    )  # fmt: skip
+
+
+def read_segment(data: bytes, init: InitInfo) -> SegmentInfo:
+    """Read one media segment: all its fragments, whose sample data must lie inside it.
+
+    Errors: VerificationError where it is damaged, cut off, empty, or of another track.
+    """
+    whole = Box("file", 0, 0, len(data))
+    top = list(boxes(data, whole))
+    payloads = [box for box in top if box.type == "mdat"]
+    samples: list[Sample] = []
+    for moof in (box for box in top if box.type == "moof"):
+        traf = _only(data, "traf", moof)
+        samples += _fragment(data, moof, traf, payloads, init, room=_MOST_SAMPLES - len(samples))
+    if not samples:
+        raise _wrong("the segment has no samples", 0)
+    return SegmentInfo(tuple(samples))
+
+
+def boxes(data: bytes, parent: Box) -> Iterator[Box]:
+    """The boxes in a parent's payload, in order (4.2). Errors: VerificationError where one does not fit."""
+    position = parent.body
+    for _ in range(_MOST_BOXES):
+        if position == parent.end:
+            return
+        if parent.end - position < 8:
+            raise _wrong(f"{parent.type!r} is cut off", position)
+        size, body = int.from_bytes(data[position : position + 4]), position + 8
+        kind = data[position + 4 : body].decode("latin-1")
+        if size == 1:
+            if parent.end - position < 16:
+                raise _wrong(f"{kind!r} is cut off", position)
+            size, body = int.from_bytes(data[body : body + 8]), position + 16
+        elif size == 0:
+            size = parent.end - position
+        if size < body - position or size > parent.end - position:
+            raise _wrong(f"{kind!r} has an impossible size or is cut off", position)
+        yield Box(kind, position, body, position + size)
+        position += size
+    raise _wrong(f"{parent.type!r} has too many boxes", position)
+
+
+def _wrong(reason: str, offset: int) -> VerificationError:
+    return VerificationError(f"not a valid CMAF file: {reason} (at byte {offset})", {"offset": offset})
+
+
+def _find(data: bytes, kind: str, parent: Box) -> list[Box]:
+    return [box for box in boxes(data, parent) if box.type == kind]
+
+
+def _only(data: bytes, kind: str, parent: Box) -> Box:
+    found = _find(data, kind, parent)
+    if len(found) != 1:
+        raise _wrong(f"{parent.type!r} has {len(found)} {kind!r} boxes instead of one", parent.start)
+    return found[0]
+
+
+class _Cursor:
+    """Reads big-endian integers from a span and never past its end."""
+
+    def __init__(self, data: bytes, box: Box, position: int) -> None:
+        self.data, self.box, self.position = data, box, position
+
+    def take(self, count: int) -> bytes:
+        if count > self.box.end - self.position:
+            raise _wrong(f"{self.box.type!r} is too short", self.box.start)
+        self.position += count
+        return self.data[self.position - count : self.position]
+
+    def number(self, count: int, *, signed: bool = False) -> int:
+        return int.from_bytes(self.take(count), signed=signed)
+
+    def u32(self) -> int:
+        return self.number(4)
+
+    def text(self, count: int) -> str:
+        return self.take(count).decode("latin-1")
+
+
+class _Fields(_Cursor):
+    """The fields of a full box (4.2.2): version and flags, then the rest."""
+
+    def __init__(self, data: bytes, box: Box) -> None:
+        super().__init__(data, box, box.body)
+        self.version, self.flags = self.number(1), self.number(3)
+
+    def skip(self, count: int) -> _Fields:
+        self.take(count)
+        return self
+
+
+class _SampleEntry:
+    """The only entry of a `stsd` (8.5.2; `avc1` and `avcC`: ISO/IEC 14496-15, `mp4a` and `esds`: -14)."""
+
+    def __init__(self, data: bytes, box: Box) -> None:
+        self._data, self._box = data, box
+
+    def video(self) -> tuple[int, int]:
+        fields = _Cursor(self._data, self._box, self._box.body)
+        fields.take(24)
+        return fields.number(2), fields.number(2)
+
+    def audio(self) -> tuple[int, int]:
+        fields = _Cursor(self._data, self._box, self._box.body)
+        fields.take(16)
+        channels = fields.number(2)
+        fields.take(6)
+        return fields.u32() >> 16, channels
+
+    def codecs(self) -> str:
+        """The `codecs` parameter of RFC 6381, section 3."""
+        if self._box.type == "avc1":
+            config = self._child("avcC", fixed=78)
+            profile, compatibility, level = config.take(4)[1:]
+            return f"avc1.{profile:02x}{compatibility:02x}{level:02x}"
+        if self._box.type == "mp4a":
+            return _aac_codecs(self._child("esds", fixed=28))
+        raise _wrong(f"the sample entry {self._box.type!r} is not one that Framemill writes", self._box.start)
+
+    def _child(self, kind: str, fixed: int) -> _Cursor:
+        if self._box.end - self._box.body < fixed:
+            raise _wrong(f"{self._box.type!r} is too short", self._box.start)
+        box = _only(self._data, kind, self._box._replace(body=self._box.body + fixed))
+        return _Cursor(self._data, box, box.body)
+
+
+def _entry(data: bytes, stsd: Box) -> _SampleEntry:
+    fields = _Fields(data, stsd)
+    if fields.u32() != 1:
+        raise _wrong("the track has more than one sample entry", stsd.start)
+    entries = list(boxes(data, stsd._replace(body=fields.position)))
+    if len(entries) != 1:
+        raise _wrong("the track has not exactly one sample entry", stsd.start)
+    return _SampleEntry(data, entries[0])
+
+
+def _aac_codecs(esds: _Cursor) -> str:
+    """`mp4a.40.N` from the descriptors of an `esds` box (ISO/IEC 14496-1, 7.2.6)."""
+    esds.take(4)
+    _descriptor(esds, 0x03)
+    esds.take(2)
+    flags = esds.number(1)
+    esds.take((2 if flags & 0x80 else 0) + (2 if flags & 0x20 else 0))
+    if flags & 0x40:
+        esds.take(esds.number(1))
+    _descriptor(esds, 0x04)
+    object_type = esds.number(1)
+    esds.take(12)
+    if object_type != 0x40:
+        return f"mp4a.{object_type:02x}"
+    _descriptor(esds, 0x05)
+    first = esds.number(2)
+    kind = first >> 11
+    # 31 escapes to six more bits (ISO/IEC 14496-3, 1.6.2.1).
+    return f"mp4a.40.{32 + (first >> 5 & 0x3F) if kind == 31 else kind}"
+
+
+def _descriptor(cursor: _Cursor, tag: int) -> None:
+    """Step into a descriptor: its tag and its length of up to four bytes (ISO/IEC 14496-1, 8.3.3)."""
+    if cursor.number(1) != tag:
+        raise _wrong(f"{cursor.box.type!r} has no descriptor {tag}", cursor.box.start)
+    for _ in range(4):
+        if not cursor.number(1) & 0x80:
+            return
+    raise _wrong("a descriptor's length is too long", cursor.box.start)
+
+
+def _shift(data: bytes, trak: Box, movie_timescale: int, timescale: int) -> int:
+    """What the edit list adds to a composition time: empty edits delay, `media_time` advances (8.6.6)."""
+    edts = _find(data, "edts", trak)
+    if not edts:
+        return 0
+    elst = _Fields(data, _only(data, "elst", edts[0]))
+    width = 8 if elst.version else 4
+    delay, count = 0, elst.u32()
+    for index in range(count):
+        length, media_time = elst.number(width), elst.number(width, signed=True)
+        if elst.u32() != 0x0001_0000:
+            raise _wrong("an edit changes the speed", elst.box.start)
+        if media_time >= 0 and index == count - 1:
+            return delay - media_time
+        if media_time != -1 or movie_timescale == 0 or length * timescale % movie_timescale:
+            break
+        delay += length * timescale // movie_timescale
+    raise _wrong("the edit list is more than a delay", elst.box.start)
+
+
+def _fragment(data: bytes, moof: Box, traf: Box, payloads: list[Box], init: InitInfo, *, room: int) -> Iterator[Sample]:
+    """The samples of one movie fragment (8.8.7, 8.8.8, 8.8.12)."""
+    tfhd = _Fields(data, _only(data, "tfhd", traf))
+    if tfhd.u32() != init.track_id:
+        raise _wrong("the fragment is of another track than the init segment", tfhd.box.start)
+    if tfhd.flags & 0x01 or not tfhd.flags & 0x02_0000:
+        raise _wrong("the fragment's offsets do not count from its own start", tfhd.box.start)
+    if tfhd.flags & 0x02:
+        tfhd.take(4)
+    duration = tfhd.u32() if tfhd.flags & 0x08 else init.default_duration
+    size = tfhd.u32() if tfhd.flags & 0x10 else init.default_size
+    flags = tfhd.u32() if tfhd.flags & 0x20 else init.default_flags
+    tfdt = _Fields(data, _only(data, "tfdt", traf))
+    time = tfdt.number(8 if tfdt.version else 4)
+    end = moof.start
+    for box in _find(data, "trun", traf):
+        trun = _Fields(data, box)
+        count = trun.u32()
+        if count > room:
+            raise _wrong("the segment has too many samples", box.start)
+        room -= count
+        offset = moof.start + trun.number(4, signed=True) if trun.flags & 0x01 else end
+        first = trun.u32() if trun.flags & 0x04 else None
+        begin = offset
+        for index in range(count):
+            length = trun.u32() if trun.flags & 0x100 else duration
+            octets = trun.u32() if trun.flags & 0x200 else size
+            own = trun.u32() if trun.flags & 0x400 else flags
+            later = trun.number(4, signed=bool(trun.version)) if trun.flags & 0x800 else 0
+            if index == 0 and first is not None:
+                own = first
+            yield Sample(time, time + later + init.shift, length, offset, octets, not own & _NON_SYNC)
+            time, offset = time + length, offset + octets
+        if not any(box.body <= begin and offset <= box.end for box in payloads):
+            raise _wrong("the sample data is not in the segment", box.start)
+        end = offset
