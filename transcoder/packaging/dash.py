@@ -1,0 +1,144 @@
+"""The DASH manifest over CMAF segments (ISO/IEC 23009-1, isoff-live profile). Pure builder.
+
+A growing title is a `dynamic` MPD, but no broadcast: all of it is wanted from time 0, and a segment that is listed
+is there. Segments are listed by a SegmentTimeline, and four attributes say the rest:
+
+- `availabilityStartTime` lies a title's length before the first publication, so that the availability time of every
+  segment that will ever be listed is in the past, however much faster than real time it was encoded.
+- `mediaPresentationDuration` is the planned length: a recording in progress, not an endless stream.
+- no `timeShiftBufferDepth`: nothing ever falls out of the window (5.3.1.2: absent means infinite).
+- `suggestedPresentationDelay` is that same length. With the availability start it puts time 0 of the title at the
+  first publication on the clock, and a player that joins at the edge minus the delay starts at 0. A player that
+  also limits seeking by it (Shaka Player) can be told to ignore it and be started at 0 by its page.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from xml.etree import ElementTree as ET
+
+from transcoder.packaging.package import Package, PublishedRendition
+
+__all__ = ["manifest"]
+
+_NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
+_PROFILES = "urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019"
+_CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
+_ROLE = "urn:mpeg:dash:role:2011"
+_UPDATE_SECONDS = Fraction(2)
+_MIN_BUFFER_SECONDS = Fraction(2)
+"""Two of the short segments at the start, so that waiting for the buffer does not undo the early first picture."""
+
+
+def manifest(package: Package, *, available_from: datetime, now: datetime) -> bytes:
+    """The MPD, to be stored as `dash/manifest.mpd`. Both times are aware datetimes.
+
+    `available_from` is when the package was first published; it must stay the same over the life of a title, and
+    is not used in the final MPD. `now` becomes the publish time.
+    """
+    root = ET.Element("MPD", {"xmlns": _NAMESPACE, "profiles": _PROFILES})
+    if package.final:
+        length = max(rendition.end for rendition in package.renditions)
+        root.set("type", "static")
+    else:
+        length = package.duration
+        start = available_from - timedelta(seconds=math.ceil(length))
+        root.set("type", "dynamic")
+        root.set("availabilityStartTime", _date(start))
+        root.set("publishTime", _date(now))
+        root.set("minimumUpdatePeriod", _duration(_UPDATE_SECONDS))
+        root.set("suggestedPresentationDelay", _duration(Fraction(math.ceil(length))))
+    root.set("mediaPresentationDuration", _duration(length))
+    root.set("minBufferTime", _duration(_MIN_BUFFER_SECONDS))
+    longest = (rendition.longest_segment for rendition in package.renditions)
+    root.set("maxSegmentDuration", _duration(max((package.segment_duration, *longest))))
+    period = ET.SubElement(root, "Period", {"id": "0", "start": "PT0S"})
+    if package.video:
+        _video_set(period, package)
+    for audio in package.audio:
+        _audio_set(period, package, audio)
+    ET.indent(root)
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
+
+
+def _video_set(period: ET.Element, package: Package) -> None:
+    """One adaptation set for all rungs: they have the same segments, so one timeline serves them."""
+    own = _adaptation_set(period, 0, "video")
+    _template(own, package.video[0])
+    for video in package.video:
+        representation = _representation(own, package, video)
+        representation.set("width", str(video.width))
+        representation.set("height", str(video.height))
+        if video.frame_rate is not None:
+            rate = video.frame_rate
+            representation.set("frameRate", f"{rate.numerator}" + f"/{rate.denominator}" * (rate.denominator > 1))
+
+
+def _audio_set(period: ET.Element, package: Package, audio: PublishedRendition) -> None:
+    own = _adaptation_set(period, 1 + package.audio.index(audio), "audio")
+    if audio.language:
+        own.set("lang", _printable(audio.language))
+    if audio.title:
+        ET.SubElement(own, "Label").text = _printable(audio.title)
+    ET.SubElement(own, "Role", {"schemeIdUri": _ROLE, "value": "main" if audio.default else "alternate"})
+    _template(own, audio)
+    representation = _representation(own, package, audio)
+    if audio.sample_rate is not None:
+        representation.set("audioSamplingRate", str(audio.sample_rate))
+    if audio.channels is not None:
+        channels = {"schemeIdUri": _CHANNELS, "value": str(audio.channels)}
+        ET.SubElement(representation, "AudioChannelConfiguration", channels)
+
+
+def _adaptation_set(period: ET.Element, number: int, kind: str) -> ET.Element:
+    return ET.SubElement(
+        period, "AdaptationSet",
+        {
+            "id": str(number), "contentType": kind, "mimeType": f"{kind}/mp4",
+            "segmentAlignment": "true", "startWithSAP": "1",
+        },
+    )  # fmt: skip
+
+
+def _representation(own: ET.Element, package: Package, rendition: PublishedRendition) -> ET.Element:
+    bandwidth = str(package.bandwidth(rendition))
+    return ET.SubElement(
+        own, "Representation", {"id": rendition.id, "codecs": rendition.codecs, "bandwidth": bandwidth}
+    )
+
+
+def _template(own: ET.Element, rendition: PublishedRendition) -> None:
+    template = ET.SubElement(
+        own, "SegmentTemplate",
+        {
+            "timescale": str(rendition.timescale), "initialization": "../cmaf/$RepresentationID$/init.mp4",
+            "media": "../cmaf/$RepresentationID$/$Number$.m4s", "startNumber": str(rendition.segments[0].number),
+        },
+    )  # fmt: skip
+    timeline = ET.SubElement(template, "SegmentTimeline")
+    last: ET.Element | None = None
+    for segment in rendition.segments:
+        if last is not None and last.get("d") == str(segment.duration):
+            last.set("r", str(int(last.get("r", "0")) + 1))
+            continue
+        # Segments join exactly, so only the first needs its time (5.3.9.6.2).
+        start = {"t": str(segment.start)} if last is None else {}
+        last = ET.SubElement(timeline, "S", {**start, "d": str(segment.duration)})
+
+
+def _printable(text: str) -> str:
+    """Text without the control characters that XML 1.0 cannot carry; it comes from the source."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _duration(seconds: Fraction) -> str:
+    """An xs:duration, rounded up to the microsecond so that it never cuts off a last tick."""
+    whole, micros = divmod(math.ceil(seconds * 1_000_000), 1_000_000)
+    return f"PT{whole}" + (f".{micros:06d}".rstrip("0") if micros else "") + "S"
+
+
+def _date(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

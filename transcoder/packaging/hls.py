@@ -1,0 +1,108 @@
+"""HLS playlists over CMAF segments (RFC 8216bis, protocol version 7). Pure builders.
+
+While a title grows its playlists are of the EVENT type: segments are only ever added, and EXT-X-START sends a
+player to the beginning, where it would otherwise start three segments before the end. At the end they become
+VOD and get EXT-X-ENDLIST.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from transcoder.packaging.package import Package, PublishedRendition, init_path, segment_path
+
+__all__ = ["media_playlist", "multivariant"]
+
+_VERSION = 7
+_GROUP = "audio"
+_START = "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES"
+
+
+def multivariant(package: Package) -> str:
+    """The multivariant playlist, to be stored as `hls/master.m3u8`.
+
+    BANDWIDTH counts the video rendition and the largest audio rendition: the ladder's caps while the title grows,
+    the measured peak and average at the end (RFC 8216bis, 4.4.6.2).
+    """
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    if not package.final:
+        lines.append(_START)
+    lines += _audio_group(package)
+    audio_peak = max((package.bandwidth(audio) for audio in package.audio), default=0)
+    audio_average = max((package.average_bandwidth(audio) for audio in package.audio), default=0)
+    for video in package.video:
+        codecs = dict.fromkeys([video.codecs, *(audio.codecs for audio in package.audio)])
+        attributes = [
+            f"BANDWIDTH={package.bandwidth(video) + audio_peak}",
+            f"AVERAGE-BANDWIDTH={package.average_bandwidth(video) + audio_average}",
+            f'CODECS="{",".join(codecs)}"',
+            f"RESOLUTION={video.width}x{video.height}",
+        ]
+        if video.frame_rate is not None:
+            attributes.append(f"FRAME-RATE={_decimal(video.frame_rate, 3)}")
+        if package.audio:
+            attributes.append(f'AUDIO="{_GROUP}"')
+        lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{video.id}.m3u8"]
+    return "\n".join(lines) + "\n"
+
+
+def media_playlist(package: Package, rendition_id: str) -> str:
+    """The media playlist of one rendition, to be stored as `hls/{rendition}.m3u8`. Errors: KeyError.
+
+    Durations are differences of rounded times, so that their sum stays right to the microsecond.
+    """
+    rendition = package.rendition(rendition_id)
+    lines = [
+        "#EXTM3U",
+        f"#EXT-X-VERSION:{_VERSION}",
+        f"#EXT-X-TARGETDURATION:{package.target_duration}",
+        f"#EXT-X-MEDIA-SEQUENCE:{rendition.segments[0].number}",
+        f"#EXT-X-PLAYLIST-TYPE:{'VOD' if package.final else 'EVENT'}",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+    ]
+    if not package.final:
+        lines.append(_START)
+    lines.append(f'#EXT-X-MAP:URI="../{init_path(rendition.id)}"')
+    for segment in rendition.segments:
+        begin = _microseconds(segment.start, rendition)
+        end = _microseconds(segment.start + segment.duration, rendition)
+        lines += [
+            f"#EXTINF:{_decimal(Fraction(end - begin, 1_000_000), 6)},",
+            f"../{segment_path(rendition.id, segment.number)}",
+        ]
+    if package.final:
+        lines.append("#EXT-X-ENDLIST")
+    return "\n".join(lines) + "\n"
+
+
+def _audio_group(package: Package) -> list[str]:
+    names: set[str] = set()
+    lines = []
+    for audio in package.audio:
+        # NAME must be unique in its group (RFC 8216bis, 4.4.6.1.1); the text is the source's, so it is cleaned.
+        name = _quotable(audio.title or audio.language or audio.id)
+        name = f"{name} ({audio.id})" if name in names else name
+        names.add(name)
+        attributes = ["TYPE=AUDIO", f'GROUP-ID="{_GROUP}"', f'NAME="{name}"']
+        if audio.language:
+            attributes.append(f'LANGUAGE="{_quotable(audio.language)}"')
+        attributes += [f"DEFAULT={'YES' if audio.default else 'NO'}", "AUTOSELECT=YES"]
+        if audio.channels is not None:
+            attributes.append(f'CHANNELS="{audio.channels}"')
+        lines.append(f'#EXT-X-MEDIA:{",".join(attributes)},URI="{audio.id}.m3u8"')
+    return lines
+
+
+def _quotable(text: str) -> str:
+    """Text for a quoted-string, which has no escapes: no quotation mark, no control character (4.2)."""
+    return "".join("'" if char == '"' else char if char.isprintable() else " " for char in text)
+
+
+def _microseconds(tick: int, rendition: PublishedRendition) -> int:
+    return round(Fraction(tick * 1_000_000, rendition.timescale))
+
+
+def _decimal(value: Fraction, digits: int) -> str:
+    """An exact fraction rounded to so many digits after the point, without a float on the way."""
+    scaled = round(value * 10**digits)
+    return f"{scaled // 10**digits}.{scaled % 10**digits:0{digits}d}"

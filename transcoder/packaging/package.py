@@ -1,0 +1,303 @@
+"""The package model: what is published now, decided from the plan and the committed parts. Pure.
+
+A chunk is visible when its video and all its audio parts are committed and all chunks before it are visible. The
+joins are checked here, exactly, before any manifest names a segment: a part begins at the tick at which the one
+before it ends, under the same decoder configuration. Layout of a package, all URLs in its manifests relative:
+
+    cmaf/{rendition}/init.mp4, cmaf/{rendition}/{number}.m4s    numbers from 1, the same on every rendition
+    hls/master.m3u8, hls/{rendition}.m3u8                       dash/manifest.mpd
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Iterator, Mapping
+from fractions import Fraction
+from typing import Literal
+
+from transcoder.documents import Document
+from transcoder.errors import VerificationError
+from transcoder.plan import AudioTrack, Chunk, Plan
+from transcoder.results import PartResult, RenditionPart, SegmentResult
+
+__all__ = [
+    "DASH_MANIFEST",
+    "HLS_MANIFEST",
+    "Package",
+    "PublishedRendition",
+    "build",
+    "init_path",
+    "playlist_path",
+    "segment_path",
+    "visible_chunks",
+]
+
+HLS_MANIFEST = "hls/master.m3u8"
+DASH_MANIFEST = "dash/manifest.mpd"
+
+
+def init_path(rendition: str) -> str:
+    """Where a rendition's init segment lies in its package."""
+    return f"cmaf/{rendition}/init.mp4"
+
+
+def segment_path(rendition: str, number: int) -> str:
+    """Where a media segment lies in its package."""
+    return f"cmaf/{rendition}/{number}.m4s"
+
+
+def playlist_path(rendition: str) -> str:
+    """Where a rendition's media playlist lies in its package."""
+    return f"hls/{rendition}.m3u8"
+
+
+class PublishedRendition(Document):
+    """One rendition with all its visible segments. `max_bitrate` is the plan's, in bits per second."""
+
+    id: str
+    kind: Literal["video", "audio"]
+    codecs: str
+    timescale: int
+    codec_config_sha256: str
+    max_bitrate: int
+    segments: tuple[SegmentResult, ...]
+    width: int | None = None
+    height: int | None = None
+    frame_rate: Fraction | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+    language: str | None = None
+    title: str | None = None
+    default: bool = False
+
+    @property
+    def end(self) -> Fraction:
+        """Seconds of the title at which the last visible segment ends."""
+        last = self.segments[-1]
+        return Fraction(last.start + last.duration, self.timescale)
+
+    @property
+    def frames(self) -> int:
+        """Coded pictures or access units."""
+        return sum(segment.frames for segment in self.segments)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all visible segments, the init segment not counted."""
+        return sum(segment.size_bytes for segment in self.segments)
+
+    @property
+    def longest_segment(self) -> Fraction:
+        """Seconds of the longest visible segment."""
+        return Fraction(max(segment.duration for segment in self.segments), self.timescale)
+
+    @property
+    def average_bitrate(self) -> int:
+        """Bits per second over all visible segments, rounded up."""
+        ticks = sum(segment.duration for segment in self.segments)
+        return math.ceil(Fraction(8 * self.size_bytes * self.timescale, ticks))
+
+    def peak_bitrate(self, target_seconds: int) -> int:
+        """The peak segment bit rate of RFC 8216bis, 4.4.6.2, in bits per second, rounded up.
+
+        The largest bit rate of any contiguous run of segments that lasts between 0.5 and 1.5 target durations;
+        the average where no run does.
+        """
+        shortest, longest = Fraction(target_seconds, 2), Fraction(3 * target_seconds, 2)
+        peak = Fraction(0)
+        for first in range(len(self.segments)):
+            size, ticks = 0, 0
+            for segment in self.segments[first:]:
+                size, ticks = size + 8 * segment.size_bytes, ticks + segment.duration
+                seconds = Fraction(ticks, self.timescale)
+                if seconds > longest:
+                    break
+                if seconds >= shortest:
+                    peak = max(peak, size / seconds)
+        return math.ceil(peak) if peak else self.average_bitrate
+
+
+class Package(Document):
+    """The published streams of a title at one moment. `duration` is the planned length in seconds."""
+
+    renditions: tuple[PublishedRendition, ...]
+    segment_duration: Fraction
+    duration: Fraction
+    final: bool
+
+    @property
+    def video(self) -> tuple[PublishedRendition, ...]:
+        """The video renditions, largest first. They have the same segments."""
+        return tuple(rendition for rendition in self.renditions if rendition.kind == "video")
+
+    @property
+    def audio(self) -> tuple[PublishedRendition, ...]:
+        """The audio renditions that have sound by now, one a track."""
+        return tuple(rendition for rendition in self.renditions if rendition.kind == "audio")
+
+    @property
+    def segments(self) -> int:
+        """Visible video segments; 0 where nothing can be played yet."""
+        return len(self.video[0].segments) if self.video else 0
+
+    @property
+    def seconds(self) -> Fraction:
+        """Seconds of the title that can be played."""
+        return self.video[0].end if self.video else Fraction(0)
+
+    @property
+    def target_duration(self) -> int:
+        """HLS's target duration in seconds: planned, so the same over the life of a title.
+
+        Rounded up, so that audio, cut at whole access units, fits too. A picture that is shown for longer than a
+        segment makes a longer one; then the rule that no segment may exceed it comes first.
+        """
+        longest = max((rendition.longest_segment for rendition in self.renditions), default=Fraction(0))
+        return max(1, math.ceil(self.segment_duration), math.floor(longest + Fraction(1, 2)))
+
+    def rendition(self, rendition_id: str) -> PublishedRendition:
+        """A rendition by id. Errors: KeyError."""
+        for rendition in self.renditions:
+            if rendition.id == rendition_id:
+                return rendition
+        raise KeyError(rendition_id)
+
+    def bandwidth(self, rendition: PublishedRendition) -> int:
+        """Peak bits per second to announce: the cap while the title grows, measured at the end."""
+        return rendition.peak_bitrate(self.target_duration) if self.final else rendition.max_bitrate
+
+    def average_bandwidth(self, rendition: PublishedRendition) -> int:
+        """Average bits per second to announce: the cap while the title grows, measured at the end."""
+        return rendition.average_bitrate if self.final else rendition.max_bitrate
+
+
+def visible_chunks(plan: Plan, video: Container[int], audio: Container[tuple[int, int]]) -> int:
+    """How many chunks from the start are complete: the video of each, and its part of every audio track.
+
+    `video` holds the indexes of the committed chunks, `audio` the committed (track, chunk index) pairs.
+    """
+    for count, chunk in enumerate(plan.chunks):
+        tracks = (track.track for track in plan.audio)
+        if chunk.index not in video or any((track, chunk.index) not in audio for track in tracks):
+            return count
+    return len(plan.chunks)
+
+
+def build(
+    plan: Plan,
+    video: Mapping[int, PartResult],
+    audio: Mapping[tuple[int, int], PartResult],
+    *,
+    final: bool,
+) -> Package:
+    """The package over the contiguous prefix of committed chunks.
+
+    `video` maps a chunk index to its result, `audio` a (track, chunk index). An audio track may be without
+    segments, and may have more at the end than the video.
+
+    Errors: VerificationError with rendition, segment, expected and found in its details where two parts do not
+    join, where the rungs are not cut alike, or where a final package lacks a chunk.
+    """
+    count = visible_chunks(plan, video, audio)
+    if final and count < len(plan.chunks):
+        raise _mismatch("the package is not complete", "all", 0, f"{len(plan.chunks)} chunks", f"{count}")
+    chunks = plan.chunks[:count]
+    pictures = [
+        PublishedRendition(
+            **_joined(rendition.id, "video", [(chunk, video[chunk.index]) for chunk in chunks]),
+            width=rendition.width, height=rendition.height, frame_rate=plan.video.frame_rate,
+            max_bitrate=rendition.max_bitrate,
+        )
+        for rendition in plan.video.renditions
+        if chunks
+    ]  # fmt: skip
+    for rendition in pictures:
+        _check_rung(pictures[0], rendition, chunks)
+    sounds = [_sound(track, [(chunk, audio[track.track, chunk.index]) for chunk in chunks]) for track in plan.audio]
+    return Package(
+        renditions=(*pictures, *(sound for sound in sounds if sound is not None)),
+        segment_duration=plan.segment_duration, duration=plan.duration, final=final,
+    )  # fmt: skip
+
+
+def _sound(track: AudioTrack, parts: list[tuple[Chunk, PartResult]]) -> PublishedRendition | None:
+    if not any(part.segments for _, result in parts for part in result.renditions if part.rendition == track.id):
+        return None
+    return PublishedRendition(
+        **_joined(track.id, "audio", parts), sample_rate=track.sample_rate, channels=track.channels,
+        language=track.language, title=track.title, default=track.default, max_bitrate=track.bitrate,
+    )  # fmt: skip
+
+
+def _joined(
+    rendition: str, kind: Literal["video", "audio"], parts: list[tuple[Chunk, PartResult]]
+) -> dict[str, object]:
+    """The fields that come from the parts of one rendition, after each join was checked."""
+    first: RenditionPart | None = None
+    segments: list[SegmentResult] = []
+    for chunk, part in _parts(rendition, kind, parts):
+        if not part.segments:
+            continue
+        first = first or part
+        for name in ("kind", "codecs", "timescale", "codec_config_sha256"):
+            expected, found = getattr(first, name), getattr(part, name)
+            if expected != found:
+                number = part.segments[0].number
+                raise _mismatch(f"two parts differ in {name}", rendition, number, expected, found)
+        if part.segments[0].number != chunk.segments[0].number:
+            raise _mismatch(
+                "a part begins with another segment than its chunk", rendition, part.segments[0].number,
+                chunk.segments[0].number, part.segments[0].number,
+            )  # fmt: skip
+        for segment in part.segments:
+            _check_join(rendition, segments[-1] if segments else None, segment)
+            segments.append(segment)
+    if first is None:
+        raise _mismatch("the rendition has no segments", rendition, 1, "segments", "none")
+    return {
+        "id": rendition, "kind": kind, "codecs": first.codecs, "timescale": first.timescale,
+        "codec_config_sha256": first.codec_config_sha256, "segments": tuple(segments),
+    }  # fmt: skip
+
+
+def _parts(rendition: str, kind: str, parts: list[tuple[Chunk, PartResult]]) -> Iterator[tuple[Chunk, RenditionPart]]:
+    for chunk, result in parts:
+        own = [part for part in result.renditions if part.rendition == rendition]
+        if len(own) == 1:
+            yield chunk, own[0]
+        elif own or kind == "video":
+            number = chunk.segments[0].number
+            raise _mismatch("the part of a chunk is missing or double", rendition, number, 1, len(own))
+
+
+def _check_join(rendition: str, before: SegmentResult | None, segment: SegmentResult) -> None:
+    number = before.number + 1 if before else 1
+    start = before.start + before.duration if before else 0
+    if segment.number != number:
+        raise _mismatch("a segment is missing or double", rendition, segment.number, number, segment.number)
+    if segment.start != start:
+        raise _mismatch(
+            "a segment does not begin where the one before it ends", rendition, number, start, segment.start
+        )
+    if segment.duration <= 0 or segment.frames <= 0:
+        raise _mismatch("a segment is empty", rendition, number, "a duration", segment.duration)
+
+
+def _check_rung(top: PublishedRendition, rung: PublishedRendition, chunks: tuple[Chunk, ...]) -> None:
+    """All rungs have the planned segments, at the same times and with the same pictures."""
+    planned = [segment.number for chunk in chunks for segment in chunk.segments]
+    if len(planned) != len(rung.segments):
+        raise _mismatch("not the planned segments", rung.id, len(planned), len(planned), len(rung.segments))
+    if rung.timescale != top.timescale:
+        raise _mismatch("two rungs differ in timescale", rung.id, 1, top.timescale, rung.timescale)
+    for own, other in zip(rung.segments, top.segments, strict=True):
+        found, expected = (own.start, own.duration, own.frames), (other.start, other.duration, other.frames)
+        if found != expected:
+            raise _mismatch("two rungs are cut differently", rung.id, own.number, expected, found)
+
+
+def _mismatch(reason: str, rendition: str, number: int, expected: object, found: object) -> VerificationError:
+    return VerificationError(
+        f"{reason}: rendition {rendition}, segment {number}: expected {expected}, found {found}",
+        {"rendition": rendition, "segment": number, "expected": str(expected), "found": str(found)},
+    )
