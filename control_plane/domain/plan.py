@@ -1,0 +1,46 @@
+"""What a plan means for the rows of a job: its tasks, its planned renditions, and how it may grow. Pure."""
+
+from __future__ import annotations
+
+from cluster.documents import TaskKey
+from control_plane.service.views import RenditionView
+from transcoder.plan import Plan
+
+__all__ = ["extends", "planned_renditions", "task_keys"]
+
+
+def task_keys(plan: Plan) -> tuple[TaskKey, ...]:
+    """Every task of the plan: one per chunk, one per audio track and chunk, one for the pictures."""
+    video = (TaskKey(kind="video", index=chunk.index) for chunk in plan.chunks)
+    audio = (
+        TaskKey(kind="audio", track=track.track, index=chunk.index) for track in plan.audio for chunk in plan.chunks
+    )
+    return (*video, *audio, TaskKey(kind="image"))
+
+
+def extends(stored: Plan, new: Plan) -> bool:
+    """Whether `new` is `stored` with at most more chunks at its end."""
+    if stored.ended:
+        return new == stored
+    return (
+        new.segment_duration == stored.segment_duration
+        and new.video.renditions == stored.video.renditions
+        and new.audio == stored.audio
+        and new.chunks[: len(stored.chunks)] == stored.chunks
+    )
+
+
+def planned_renditions(plan: Plan) -> tuple[RenditionView, ...]:
+    """The renditions as planned, before a byte is encoded: `bandwidth` is the cap, in bits per second."""
+    video = (
+        RenditionView(
+            id=rendition.id, kind="video", codecs=rendition.codec, width=rendition.width, height=rendition.height,
+            frame_rate=plan.video.frame_rate, bandwidth=rendition.max_bitrate,
+        )
+        for rendition in plan.video.renditions
+    )  # fmt: skip
+    audio = (
+        RenditionView(id=track.id, kind="audio", codecs=track.codec, bandwidth=track.bitrate, language=track.language)
+        for track in plan.audio
+    )
+    return (*video, *audio)
