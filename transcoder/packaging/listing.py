@@ -1,0 +1,158 @@
+"""What the manifests of a package name, read back from the outside: the verifier's view, and any player's.
+
+The manifests are hostile input: a name that leaves the package is an error, and so is a list without an end.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, NamedTuple
+from xml.etree import ElementTree as ET
+
+import m3u8
+
+from transcoder.errors import VerificationError
+from transcoder.packaging.package import DASH_MANIFEST, HLS_MANIFEST
+
+__all__ = ["ListedRendition", "ListedSegment", "Listing", "OpenObject", "read_dash", "read_hls"]
+
+OpenObject = Callable[[str], bytes]
+"""Gives the bytes of an object by its path in the package; NotFoundError where there is none."""
+
+_MOST_SEGMENTS = 1_000_000
+_DASH = "{urn:mpeg:dash:schema:mpd:2011}"
+
+
+class ListedSegment(NamedTuple):
+    """A media segment as a manifest names it, in seconds of the title. HLS gives no start."""
+
+    path: str
+    duration: Fraction
+    start: Fraction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRendition:
+    """A rendition as a manifest names it; its id is the folder of its init segment."""
+
+    id: str
+    init: str
+    segments: tuple[ListedSegment, ...]
+    codecs: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All renditions of one manifest; `final` where it promises that nothing is added any more."""
+
+    renditions: dict[str, ListedRendition]
+    final: bool
+
+
+def read_hls(open_object: OpenObject) -> Listing:
+    """The HLS multivariant playlist and all its media playlists.
+
+    Errors: VerificationError where one is damaged, NotFoundError where one is missing.
+    """
+    master = _playlist(open_object, HLS_MANIFEST)
+    names = [variant.uri for variant in master.playlists] + [media.uri for media in master.media if media.uri]
+    renditions: dict[str, ListedRendition] = {}
+    final = bool(names)
+    for name in dict.fromkeys(names):
+        path = _inside(HLS_MANIFEST, name)
+        playlist = _playlist(open_object, path)
+        if not playlist.segments or playlist.segments[0].init_section is None:
+            raise _wrong(path, "it has no segments or no init segment")
+        if len({str(segment.init_section) for segment in playlist.segments}) != 1:
+            raise _wrong(path, "it has more than one init segment")
+        final = final and playlist.is_endlist and playlist.playlist_type == "vod"
+        segments = tuple(
+            # repr gives back the digits that stand in the playlist.
+            ListedSegment(_inside(path, segment.uri), Fraction(repr(float(segment.duration))))
+            for segment in playlist.segments
+        )
+        if max(round(segment.duration) for segment in segments) > int(playlist.target_duration):
+            raise _wrong(path, "a segment is longer than the target duration")
+        _add(renditions, _rendition(_inside(path, playlist.segments[0].init_section.uri), segments))
+    return Listing(renditions, final)
+
+
+def read_dash(open_object: OpenObject) -> Listing:
+    """The DASH manifest. Errors: VerificationError where it is damaged, NotFoundError where it is missing."""
+    try:
+        # Expat itself limits how far entities may expand, and fetches none from outside.
+        root = ET.fromstring(open_object(DASH_MANIFEST))  # noqa: S314
+    except ET.ParseError as error:
+        raise _wrong(DASH_MANIFEST, str(error)) from error
+    renditions: dict[str, ListedRendition] = {}
+    for own in root.iterfind(f"{_DASH}Period/{_DASH}AdaptationSet"):
+        template = own.find(f"{_DASH}SegmentTemplate")
+        if template is None:
+            raise _wrong(DASH_MANIFEST, "an adaptation set has no segment template")
+        try:
+            timeline = list(_timeline(template))
+            number = int(template.get("startNumber", "1"))
+        except (ValueError, ZeroDivisionError) as error:
+            raise _wrong(DASH_MANIFEST, f"a number is not valid: {error}") from error
+        for representation in own.iterfind(f"{_DASH}Representation"):
+            name = {"RepresentationID": representation.get("id", "")}
+            segments = tuple(
+                ListedSegment(_expand(template, "media", {**name, "Number": str(number + index)}), duration, start)
+                for index, (start, duration) in enumerate(timeline)
+            )
+            init = _expand(template, "initialization", name)
+            _add(renditions, _rendition(init, segments, representation.get("codecs")))
+    return Listing(renditions, root.get("type", "static") == "static")
+
+
+def _playlist(open_object: OpenObject, path: str) -> Any:
+    data = open_object(path)
+    try:
+        return m3u8.loads(data.decode("utf-8"))
+    except Exception as error:  # the parser raises whatever it trips over
+        raise _wrong(path, f"{type(error).__name__}: {error}") from error
+
+
+def _timeline(template: ET.Element) -> Iterator[tuple[Fraction, Fraction]]:
+    """Start and duration of each segment in seconds (ISO/IEC 23009-1, 5.3.9.6)."""
+    timescale, time, count = int(template.get("timescale", "1")), 0, 0
+    for entry in template.iterfind(f"{_DASH}SegmentTimeline/{_DASH}S"):
+        time, duration, repeat = int(entry.get("t", time)), int(entry.get("d", "0")), int(entry.get("r", "0"))
+        count += repeat + 1
+        if repeat < 0 or duration <= 0 or count > _MOST_SEGMENTS:
+            raise _wrong(DASH_MANIFEST, "a segment timeline is not valid")
+        for _ in range(repeat + 1):
+            yield Fraction(time, timescale), Fraction(duration, timescale)
+            time += duration
+
+
+def _expand(template: ET.Element, attribute: str, values: dict[str, str]) -> str:
+    text = template.get(attribute, "")
+    for name, value in values.items():
+        text = text.replace(f"${name}$", value)
+    return _inside(DASH_MANIFEST, text)
+
+
+def _rendition(init: str, segments: tuple[ListedSegment, ...], codecs: str | None = None) -> ListedRendition:
+    return ListedRendition(posixpath.basename(posixpath.dirname(init)), init, segments, codecs)
+
+
+def _add(renditions: dict[str, ListedRendition], rendition: ListedRendition) -> None:
+    if rendition.id in renditions:
+        raise _wrong(rendition.init, "two renditions have the same folder")
+    renditions[rendition.id] = rendition
+
+
+def _inside(manifest: str, name: str) -> str:
+    """The path in the package of what a manifest names. URLs must be relative and stay inside."""
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(manifest), name))
+    if not name or ":" in name or "\\" in name or "\0" in name or path.startswith(("/", "..")):
+        raise _wrong(manifest, f"it names {name!r}, which is not in the package")
+    return path
+
+
+def _wrong(path: str, reason: str) -> VerificationError:
+    return VerificationError(f"the manifest {path} is not valid: {reason}", {"manifest": path})
