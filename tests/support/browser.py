@@ -28,7 +28,7 @@ ARGUMENTS = (
 
 def chromium_path() -> str:
     """The system's Chromium; where there is none the test is skipped, or fails with REQUIRE_REAL=1."""
-    return shutil.which("chromium") or shutil.which("chromium-browser") or missing("chromium")
+    return shutil.which("chromium") or missing("chromium")
 
 
 @contextlib.asynccontextmanager
