@@ -22,6 +22,9 @@ _MOST_SAMPLES = 100_000
 
 _MOST_BOXES = 10_000
 
+_LATEST = 1 << 60
+"""Ticks that no title reaches; a larger time would not fit into 64 bits after some additions."""
+
 _NON_SYNC = 0x0001_0000
 """sample_is_non_sync_sample in the sample flags (8.8.3.1)."""
 
@@ -343,6 +346,8 @@ def _fragment(data: bytes, moof: Box, traf: Box, payloads: list[Box], init: Init
     flags = tfhd.u32() if tfhd.flags & 0x20 else init.default_flags
     tfdt = _Fields(data, _only(data, "tfdt", traf))
     time = tfdt.number(8 if tfdt.version else 4)
+    if time > _LATEST or abs(init.shift) > _LATEST:
+        raise _wrong("the time is out of range", tfdt.box.start)
     end = moof.start
     for box in _find(data, "trun", traf):
         trun = _Fields(data, box)
