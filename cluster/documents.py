@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from transcoder.documents import Document
 from transcoder.ladder import BUILT_IN, Ladder
@@ -63,6 +63,7 @@ class Publication(Document):
     seconds: Fraction = Fraction(0)
     total_seconds: Fraction = Fraction(0)
     final: bool = False
+    available_from: AwareDatetime | None = None
 
 
 class JobState(Document):

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import av.audio
@@ -91,13 +91,13 @@ class _Aac:
         context.sample_rate, context.layout, context.format = self._track.sample_rate, self._layout, "fltp"
         context.time_base = Fraction(1, self._track.sample_rate)
 
-    def encode(self, samples: Samples | None) -> list[Packet]:
+    def encode(self, samples: Samples | None) -> list[Packet[Any]]:
         """Packets for more samples, shape (channels, n); None pads the last frame with silence and flushes."""
         more = np.zeros((self._track.channels, -self._rest.shape[1] % AAC_FRAME), np.float32)
         joined = np.concatenate((self._rest, more if samples is None else samples), axis=1)
         whole = joined.shape[1] // AAC_FRAME * AAC_FRAME
         self._rest = joined[:, whole:]
-        packets: list[Packet] = []
+        packets: list[Packet[Any]] = []
         for start in range(0, whole, AAC_FRAME):
             block = np.ascontiguousarray(joined[:, start : start + AAC_FRAME])
             frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=self._layout)
@@ -117,9 +117,9 @@ class _Parts:
     def __init__(self, track: AudioTrack, chunks: Sequence[Chunk], folder: Path, encoder: _Aac) -> None:
         self._track, self._chunks, self._folder, self._encoder = track, chunks, folder, encoder
         self._index = 0
-        self._pending: list[Packet] = []
+        self._pending: list[Packet[Any]] = []
 
-    def add(self, packets: list[Packet]) -> Iterator[EncodedPart]:
+    def add(self, packets: list[Packet[Any]]) -> Iterator[EncodedPart]:
         self._pending += packets
         while self._index < len(self._chunks) - 1:
             end = self._sample(self._chunks[self._index].end)
@@ -132,7 +132,7 @@ class _Parts:
     def finish(self) -> EncodedPart:
         return self._write(self._pending)
 
-    def _write(self, packets: list[Packet]) -> EncodedPart:
+    def _write(self, packets: list[Packet[Any]]) -> EncodedPart:
         chunk = self._chunks[self._index]
         self._index += 1
         folder = self._folder / f"part{chunk.index}"
@@ -148,7 +148,7 @@ class _Parts:
                 self._write_segment(inside, files[segment.number])
         return EncodedPart(chunk.index, files)
 
-    def _write_segment(self, packets: list[Packet], path: Path) -> None:
+    def _write_segment(self, packets: list[Packet[Any]], path: Path) -> None:
         writer = FragmentWriter(path, self._track.sample_rate, fragments="all")
         stream = writer.container.add_stream("aac", rate=self._track.sample_rate)
         self._encoder.configure(stream.codec_context)
@@ -161,7 +161,7 @@ class _Parts:
         return math.ceil(seconds * self._track.sample_rate)
 
 
-def _time(packet: Packet) -> int:
+def _time(packet: Packet[Any]) -> int:
     assert packet.pts is not None
     return packet.pts
 
@@ -219,9 +219,9 @@ def _one_run(frames: _Peekable, track: AudioTrack) -> Iterator[Samples]:
         # The run's place in the title is known; inside it only the number of samples counts.
         frame.pts = None
         for resampled in resampler.resample(frame):
-            yield resampled.to_ndarray()
+            yield resampled.to_ndarray().astype(np.float32, copy=False)
     for resampled in resampler.resample(None):
-        yield resampled.to_ndarray()
+        yield resampled.to_ndarray().astype(np.float32, copy=False)
 
 
 class _Peekable:
@@ -256,7 +256,7 @@ def _decoded(file: BinaryIO, index: int) -> Iterator[av.AudioFrame]:
             yield from (frame for frame in frames if frame.pts is not None and frame.samples)
 
 
-def _packets(container: av.container.InputContainer, stream: av.audio.AudioStream) -> Iterator[Packet | None]:
+def _packets(container: av.container.InputContainer, stream: av.audio.AudioStream) -> Iterator[Packet[Any] | None]:
     iterator = container.demux(stream)
     while True:
         try:

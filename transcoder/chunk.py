@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import av.container
@@ -151,7 +151,7 @@ def _frames(
 
 def _packets(
     container: av.container.InputContainer, stream: av.video.VideoStream, seek: Sequence[Keyframe]
-) -> Iterator[av.Packet]:
+) -> Iterator[av.Packet[Any]]:
     """Packets from a seek point that the demuxer really reached: it must not begin after what was asked for."""
     for keyframe in seek:
         try:
@@ -169,7 +169,7 @@ def _packets(
     yield from _demux(container, stream)
 
 
-def _demux(container: av.container.InputContainer, stream: av.video.VideoStream) -> Iterator[av.Packet]:
+def _demux(container: av.container.InputContainer, stream: av.video.VideoStream) -> Iterator[av.Packet[Any]]:
     iterator = container.demux(stream)
     while True:
         try:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import av
 import av.container
@@ -58,11 +58,14 @@ class FragmentWriter:
         self._timescale = timescale
         self._delay = delay
         self.container: av.container.OutputContainer = av.open(
-            str(path), "w", format="mp4", options={**_MUXER, **_FRAGMENTS[fragments], "video_track_timescale": str(timescale)}
+            str(path),
+            "w",
+            format="mp4",
+            options={**_MUXER, **_FRAGMENTS[fragments], "video_track_timescale": str(timescale)},
         )
-        self._packets: list[Packet] = []
+        self._packets: list[Packet[Any]] = []
 
-    def add(self, packets: Sequence[Packet]) -> None:
+    def add(self, packets: Sequence[Packet[Any]]) -> None:
         """Take the encoder's next packets."""
         self._packets += packets
 

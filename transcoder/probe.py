@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import BinaryIO
+from itertools import pairwise
+from typing import Any, BinaryIO
 
 import av
 import av.audio
@@ -51,7 +52,7 @@ class _Tally:
     keyframes: list[Keyframe] = field(default_factory=list)
     discarded: int = 0
 
-    def add(self, packet: Packet, *, keep: bool) -> None:
+    def add(self, packet: Packet[Any], *, keep: bool) -> None:
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
             return
@@ -111,7 +112,7 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
         name = container.format.name
     if not video and not audio:
         raise UnsupportedMediaError("; ".join(warnings) or "the source has no picture and no sound")
-    spans = [(s.start, s.end) for s in (*video, *audio) if not (isinstance(s, VideoStream) and s.attached_picture)]
+    spans = [(s.start, s.end) for s in video if not s.attached_picture] + [(s.start, s.end) for s in audio]
     if not spans:
         raise UnsupportedMediaError("the source has only a still picture")
     start, end = min(s for s, _ in spans), max(e for _, e in spans)
@@ -123,7 +124,7 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
     )  # fmt: skip
 
 
-def _packets(container: av.container.InputContainer, streams: list[av.stream.Stream]) -> Iterator[Packet]:
+def _packets(container: av.container.InputContainer, streams: list[av.stream.Stream]) -> Iterator[Packet[Any]]:
     """All packets of the source. A source that breaks off yields what is there."""
     iterator = container.demux([stream for stream in streams if stream.type in {"video", "audio"}])
     while True:
@@ -207,7 +208,7 @@ def _frame_rate(stream: av.video.VideoStream, stamps: list[int]) -> tuple[Fracti
     if steady:
         return rate, True
     # A variable rate: the most common distance says how the pictures were meant to follow each other.
-    common, _ = Counter(b - a for a, b in zip(stamps, stamps[1:], strict=False)).most_common(1)[0]
+    common, _ = Counter(b - a for a, b in pairwise(stamps)).most_common(1)[0]
     usual = _standard(1 / (common * base), base, 2, Fraction(guess))
     return (usual if Fraction(1, 2) <= usual / mean <= 2 else mean.limit_denominator(1001)), False
 
@@ -237,7 +238,7 @@ def _tag(value: object) -> str | None:
     """A colour property by FFmpeg's name, None where the stream does not say."""
     name = getattr(value, "name", None)
     number = int(value) if isinstance(value, int) else None
-    if number is None or number in {0, 2} and name in {None, "UNSPECIFIED"}:
+    if number is None or (number in {0, 2} and name in {None, "UNSPECIFIED"}):
         return None
     return str(number) if name is None else name.lower()
 
@@ -261,4 +262,3 @@ def _language(stream: av.stream.Stream) -> str | None:
 def _other(stream: av.stream.Stream) -> OtherStream:
     codec = stream.codec_context.name if stream.codec_context is not None else None
     return OtherStream(index=stream.index, kind=stream.type or "data", codec=codec, language=_language(stream))
-

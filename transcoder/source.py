@@ -7,6 +7,7 @@ the one place where FFmpeg's errors become ours.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -26,6 +27,8 @@ FORMATS = (
     "avi", "flv", "asf", "mxf", "ogg",
 )  # fmt: skip
 """Demuxers that may be tried. Each is self-contained: none of them opens another file by itself."""
+
+_DISK_ERRORS = {errno.EIO, errno.ENOSPC, errno.EROFS}
 
 _OPTIONS = {
     "format_whitelist": ",".join(FORMATS),
@@ -50,9 +53,8 @@ def media_errors(doing: str) -> Iterator[None]:
     except (av.error.MemoryError, MemoryError) as error:
         raise UnsupportedMediaError(f"{doing} needs more memory than is allowed") from error
     except av.error.FFmpegError as error:
-        if isinstance(error, OSError) and not isinstance(error, av.error.EOFError | av.error.PermissionError):
-            if getattr(error, "filename", None) is None and error.errno in {5, 28, 30}:
-                raise StorageError(f"{doing} failed: {error.strerror}") from error
+        if error.errno in _DISK_ERRORS:
+            raise StorageError(f"{doing} failed: {error.strerror}") from error
         raise UnsupportedMediaError(f"{doing} failed: {error.strerror}", {"ffmpeg": type(error).__name__}) from error
     except (EOFError, IndexError, UnicodeDecodeError) as error:
         raise UnsupportedMediaError(f"{doing} failed: the data is damaged") from error

@@ -13,6 +13,7 @@ import traceback
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import ray
 import ray.exceptions
@@ -59,12 +60,16 @@ class RayRuntime:
     @property
     def slots(self) -> int:
         """CPUs of the cluster as it is now."""
-        return max(1, int(ray.cluster_resources().get("CPU", 1)))
+        return max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
 
     async def run(self, call: TaskCall) -> AsyncIterator[Part]:
         """Run a call somewhere in the cluster; see `cluster.ports.Runtime`."""
-        generator = _execute.options(num_cpus=call.cpus, name=call.name, num_returns="streaming").remote(
-            call.function, call.arguments
+        # Ray types a generator task as the reference of one value; with `streaming` it is a generator of references.
+        generator = cast(
+            "ray.ObjectRefGenerator",
+            _execute.options(num_cpus=call.cpus, name=call.name, num_returns="streaming").remote(
+                call.function, call.arguments
+            ),
         )
         finished = False
         try:

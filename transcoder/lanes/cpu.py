@@ -94,9 +94,7 @@ class _Scaler:
         upright.link_to(split)
         self._sinks = []
         for number, rendition in enumerate(track.renditions):
-            scale = graph.add(
-                "scale", f"w={rendition.width}:h={rendition.height}:flags=bicubic:out_range=limited"
-            )
+            scale = graph.add("scale", f"w={rendition.width}:h={rendition.height}:flags=bicubic:out_range=limited")
             shape, form, sink = graph.add("setsar", "1"), graph.add("format", "yuv420p"), graph.add("buffersink")
             split.link_to(scale, number)
             scale.link_to(shape)

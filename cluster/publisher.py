@@ -1,0 +1,113 @@
+"""The publisher: shows players what is committed, and never anything that is not there.
+
+Order of writes, each of them idempotent, so that a takeover just does them again:
+1. the committed attempt's segments get their canonical names (`cmaf/{rendition}/{number}.m4s`), by a link that
+   never writes over other bytes; the first init segment of a rendition serves all its parts;
+2. the media playlists, which name segments; 3. the multivariant playlist, which names those; 4. the MPD;
+5. the ledger's publication. A reader that has a manifest can fetch everything it names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+
+from cluster.documents import Commit, JobState, Publication
+from cluster.ports import JobLedger, ObjectStore
+from cluster.tasks import attempt_prefix
+from transcoder.errors import AlreadyExistsError, NotFoundError
+from transcoder.packaging import dash, hls
+from transcoder.packaging.package import (
+    DASH_MANIFEST,
+    HLS_MANIFEST,
+    Package,
+    build,
+    init_path,
+    playlist_path,
+    segment_path,
+)
+from transcoder.plan import Plan
+
+__all__ = ["Publisher"]
+
+
+class Publisher:
+    """Publishes one package into its store, over the contiguous prefix of committed tasks."""
+
+    def __init__(self, store: ObjectStore, ledger: JobLedger, plan: Plan, state: JobState) -> None:
+        self._store, self._ledger, self._plan = store, ledger, plan
+        self._published = state.publication
+        self._commits = {commit.key: commit for commit in state.commits}
+        self._promoted: set[Commit] = set()
+
+    @property
+    def commits(self) -> tuple[Commit, ...]:
+        """Everything that is committed by now."""
+        return tuple(self._commits.values())
+
+    def add(self, commit: Commit) -> None:
+        """Take note of a new commit; `publish` shows it once everything before it is there."""
+        self._commits[commit.key] = commit
+
+    async def publish(self) -> Publication:
+        """Publish what has become visible since the last time. Does nothing where nothing has."""
+        await asyncio.to_thread(self._promote)
+        package = self.package(final=False)
+        if package.segments > self._published.segments:
+            available = self._published.available_from or datetime.now(UTC)
+            await asyncio.to_thread(self._write_manifests, package, available)
+            await self._record(package, available)
+        return self._published
+
+    async def finish(self) -> Package:
+        """Publish the final manifests, VOD and static, after the verifier agreed. The one step to `final`."""
+        await asyncio.to_thread(self._promote)
+        package = self.package(final=True)
+        available = self._published.available_from or datetime.now(UTC)
+        await asyncio.to_thread(self._write_manifests, package, available)
+        await self._record(package, available)
+        return package
+
+    def package(self, *, final: bool) -> Package:
+        """The package model of what is committed now."""
+        video = {c.key.index: c.result for c in self.commits if c.key.kind == "video"}
+        audio = {(c.key.track, c.key.index): c.result for c in self.commits if c.key.kind == "audio"}
+        return build(self._plan, video, audio, final=final)
+
+    async def _record(self, package: Package, available: datetime) -> None:
+        self._published = Publication(
+            segments=package.segments, seconds=package.seconds, total_seconds=self._plan.duration,
+            final=package.final, available_from=available,
+        )  # fmt: skip
+        await self._ledger.publish(self._published)
+
+    def _promote(self) -> None:
+        for commit in [c for c in self.commits if c not in self._promoted]:
+            prefix = attempt_prefix(commit.key, commit.attempt)
+            for part in commit.result.renditions:
+                for segment in part.segments:
+                    name = f"{part.rendition}/{segment.number}.m4s"
+                    self._link(f"{prefix}/{name}", segment_path(part.rendition, segment.number))
+                # Another part's init segment may be there and serves: it differs in its creation time only, since
+                # the decoder configuration is compared before the commit.
+                with contextlib.suppress(AlreadyExistsError):
+                    self._link(f"{prefix}/{part.rendition}/init.mp4", init_path(part.rendition))
+            for image in commit.result.images:
+                self._link(f"{prefix}/{image.name}", f"thumbnails/{image.name}")
+            self._promoted.add(commit)
+
+    def _link(self, source: str, target: str) -> None:
+        try:
+            self._store.link(source, target)
+        except NotFoundError:
+            # Promoted by an engine before this one, and its attempt folder is gone already.
+            self._store.stat(target)
+
+    def _write_manifests(self, package: Package, available: datetime) -> None:
+        for rendition in package.renditions:
+            text = hls.media_playlist(package, rendition.id)
+            self._store.replace(playlist_path(rendition.id), text.encode())
+        self._store.replace(HLS_MANIFEST, hls.multivariant(package).encode())
+        mpd = dash.manifest(package, available_from=available, now=datetime.now(UTC))
+        self._store.replace(DASH_MANIFEST, mpd)

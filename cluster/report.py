@@ -1,0 +1,61 @@
+"""The report of a finished package: what it contains, what it cost, what the verifier found. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cluster.documents import Commit
+from transcoder.media import MediaInfo
+from transcoder.packaging.package import Package, PublishedRendition
+from transcoder.plan import Plan
+from transcoder.verify import VerifyReport
+
+__all__ = ["job_report"]
+
+
+def job_report(
+    media: MediaInfo,
+    plan: Plan,
+    package: Package,
+    commits: Sequence[Commit],
+    verified: VerifyReport,
+    wall_seconds: float,
+) -> dict[str, object]:
+    """The content of `report.json`. Sizes in bytes, rates in bits per second, times in seconds."""
+    warnings = dict.fromkeys([*media.warnings, *(w for commit in commits for w in commit.result.warnings)])
+    return {
+        "version": 1,
+        "durationSeconds": float(plan.duration),
+        "wallSeconds": round(wall_seconds, 3),
+        "encodeSeconds": round(sum(commit.result.encode_seconds for commit in commits), 3),
+        "cpuSeconds": round(sum(commit.result.cpu_seconds for commit in commits), 3),
+        "chunks": len(plan.chunks),
+        "segments": package.segments,
+        "retriedTasks": sum(commit.attempt > 1 for commit in commits),
+        "source": {
+            "container": media.container,
+            "sizeBytes": media.size_bytes,
+            "video": media.main_video.codec if media.main_video else None,
+            "frames": plan.video.frame_count,
+            "frameRate": str(plan.video.frame_rate),
+        },
+        "renditions": [_rendition(package, rendition) for rendition in package.renditions],
+        "verification": verified.model_dump(mode="json"),
+        "warnings": list(warnings),
+    }
+
+
+def _rendition(package: Package, rendition: PublishedRendition) -> dict[str, object]:
+    return {
+        "id": rendition.id,
+        "kind": rendition.kind,
+        "codecs": rendition.codecs,
+        "width": rendition.width,
+        "height": rendition.height,
+        "frameRate": str(rendition.frame_rate) if rendition.frame_rate else None,
+        "language": rendition.language,
+        "frames": rendition.frames,
+        "sizeBytes": rendition.size_bytes,
+        "bandwidth": package.bandwidth(rendition),
+        "averageBandwidth": package.average_bandwidth(rendition),
+    }

@@ -1,0 +1,131 @@
+"""The task functions: what runs on a node. Bytes in from the source store, objects out to the package store.
+
+Order of writes: segments go up under names that contain the attempt, `attempts/{task}-{attempt}/...`, where
+nobody looks; only then is the part reported. An attempt that dies halfway, or loses against another one,
+leaves garbage there and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+
+from cluster.documents import StoreSpec, TaskKey
+from cluster.ports import ObjectStore, Part
+from cluster.scratch import scratch_folder
+from cluster.stores import open_store
+from transcoder.errors import VerificationError
+from transcoder.media import Keyframe, VideoStream
+from transcoder.part import MadePart, make_audio_parts, make_video_part
+from transcoder.plan import AudioTrack, Chunk, Plan, VideoTrack
+from transcoder.probe import probe
+from transcoder.results import ImageResult, PartResult
+from transcoder.thumbnails import make_poster
+from transcoder.verify import verify_package
+
+__all__ = ["analyze_task", "attempt_prefix", "audio_task", "image_task", "verify_task", "video_task"]
+
+Source = tuple[StoreSpec, str]
+"""The store and the key of a source."""
+
+
+def attempt_prefix(key: TaskKey, attempt: int) -> str:
+    """Where in the package store an attempt writes."""
+    return f"attempts/{key}-{attempt}"
+
+
+def analyze_task(source: Source, key: TaskKey) -> Iterator[Part]:
+    """Probe the source: one part with its `MediaInfo`."""
+    with open_store(source[0]).open(source[1]) as file:
+        yield Part(key, probe(file))
+
+
+def video_task(
+    source: Source,
+    packages: StoreSpec,
+    key: TaskKey,
+    attempt: int,
+    track: VideoTrack,
+    chunk: Chunk,
+    seek: tuple[Keyframe, ...],
+    lane: str,
+    last: bool,
+    threads: int,
+) -> Iterator[Part]:
+    """Encode and package one chunk on every rung."""
+    started = _Stopwatch()
+    with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
+        made = make_video_part(file, track, chunk, folder, lane=lane, seek=seek, last=last, threads=threads)
+        yield _delivered(made, key, attempt, open_store(packages), started)
+
+
+def audio_task(
+    source: Source,
+    packages: StoreSpec,
+    attempts: Mapping[TaskKey, int],
+    track: AudioTrack,
+    chunks: tuple[Chunk, ...],
+    origin: Fraction,
+    committed: Mapping[TaskKey, PartResult],
+) -> Iterator[Part]:
+    """Encode one audio track and deliver its parts in order.
+
+    Parts that an earlier run committed are encoded again, because the encoder is continuous, compared, and
+    not delivered. Errors: VerificationError where this machine's encoder makes something else.
+    """
+    started = _Stopwatch()
+    store = open_store(packages)
+    with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
+        for made in make_audio_parts(file, track, chunks, folder, origin=origin):
+            key = TaskKey(kind="audio", track=track.track, index=made.index)
+            before = committed.get(key)
+            if before is None:
+                yield _delivered(made, key, attempts[key], store, started)
+            elif before.renditions != made.renditions:
+                raise VerificationError(
+                    "the sound cannot be reproduced: this encoder made other bytes than the committed ones",
+                    {"task": str(key)},
+                )
+            started = _Stopwatch()
+
+
+def image_task(source: Source, packages: StoreSpec, key: TaskKey, attempt: int, stream: VideoStream) -> Iterator[Part]:
+    """Make the poster."""
+    started = _Stopwatch()
+    with open_store(source[0]).open(source[1]) as file:
+        poster = make_poster(file, stream)
+    open_store(packages).create(f"{attempt_prefix(key, attempt)}/poster.jpg", poster.data)
+    image = ImageResult(
+        role="poster", name="poster.jpg", width=poster.width, height=poster.height,
+        time_seconds=float(poster.time), size_bytes=len(poster.data),
+        sha256=hashlib.sha256(poster.data).hexdigest(),
+    )  # fmt: skip
+    yield Part(key, PartResult(images=(image,), **started.read()))
+
+
+def verify_task(packages: StoreSpec, key: TaskKey, plan: Plan) -> Iterator[Part]:
+    """Check the whole title as a player will read it: one part with the verifier's report."""
+    yield Part(key, verify_package(open_store(packages).read, plan=plan))
+
+
+def _delivered(made: MadePart, key: TaskKey, attempt: int, store: ObjectStore, started: _Stopwatch) -> Part:
+    prefix = attempt_prefix(key, attempt)
+    for name, path in made.files.items():
+        store.create(f"{prefix}/{name}", path)
+        path.unlink()  # else a long audio track fills the scratch disk with what is stored already
+    return Part(key, PartResult(renditions=made.renditions, warnings=made.warnings, **started.read()))
+
+
+class _Stopwatch:
+    """Wall and CPU seconds of this process since it was made; the Packager's own are small and not in it."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        return {
+            "encode_seconds": round(time.monotonic() - self._wall, 3),
+            "cpu_seconds": round(time.process_time() - self._cpu, 3),
+        }

@@ -1,0 +1,99 @@
+"""From a plan to the scheduler's units, and from a result back to the plan: is it what was asked for? Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cluster.documents import Commit, TaskKey
+from cluster.scheduler import Unit
+from transcoder.errors import VerificationError
+from transcoder.plan import Plan
+from transcoder.results import PartResult, SegmentResult
+
+__all__ = ["check_result", "task_keys", "units_of"]
+
+_POSTER_AFTER = 3
+"""The poster is made after so many chunks: it must not delay the first picture, nor be the last to end."""
+
+
+def task_keys(plan: Plan) -> tuple[TaskKey, ...]:
+    """Every task of a plan, in the order of the units."""
+    return tuple(key for unit in units_of(plan) for key in unit.keys)
+
+
+def units_of(plan: Plan) -> tuple[Unit, ...]:
+    """The units of a plan: one a chunk, one an audio track, one for the poster. Head first."""
+    video = [
+        Unit(
+            name=f"video-{chunk.index:05d}", keys=(TaskKey(kind="video", index=chunk.index),),
+            order=(chunk.index, 1), threadable=True,
+        )
+        for chunk in plan.chunks
+    ]  # fmt: skip
+    audio = [
+        Unit(
+            name=f"audio-{track.track}", order=(0, 0, track.track),
+            keys=tuple(TaskKey(kind="audio", track=track.track, index=chunk.index) for chunk in plan.chunks),
+        )
+        for track in plan.audio
+    ]  # fmt: skip
+    poster = Unit(name="image-0", keys=(TaskKey(kind="image"),), order=(_POSTER_AFTER, 2))
+    return tuple(sorted([*video, *audio, poster], key=lambda unit: unit.order))
+
+
+def check_result(plan: Plan, key: TaskKey, result: PartResult, commits: Sequence[Commit]) -> None:
+    """Whether an attempt's result may be committed: the planned renditions and segments, and the same decoder
+    configuration as the parts that are committed already.
+
+    Errors: VerificationError with what differs.
+    """
+    if key.kind == "image":
+        _expect(key, "images", 1, len(result.images))
+        return
+    chunk = plan.chunks[key.index]
+    wanted = [rendition.id for rendition in plan.video.renditions]
+    if key.kind == "audio":
+        # A part may be without sound where the picture's last segment is shorter than an AAC frame.
+        wanted = [plan.audio[key.track].id] if result.renditions else []
+    _expect(key, "renditions", wanted, [part.rendition for part in result.renditions])
+    spans: set[tuple[int | None, int | None, int]] = set()
+    for part in result.renditions:
+        _expect(key, f"timescale of {part.rendition}", _timescale(plan, key), part.timescale)
+        numbers = [segment.number for segment in part.segments]
+        planned = [segment.number for segment in chunk.segments]
+        _expect(key, f"segments of {part.rendition}", planned[: len(numbers)], numbers)
+        _expect(key, f"positions in {part.rendition}", True, _contiguous(part.segments))
+        if key.kind == "video":
+            _expect(key, f"segments of {part.rendition}", planned, numbers)
+            spans.add((part.start, part.end, part.frames))
+        known = _configuration(part.rendition, commits)
+        if known is not None:
+            _expect(key, f"decoder configuration of {part.rendition}", known, part.codec_config_sha256)
+    if key.kind == "video":
+        _expect(key, "distinct spans of the rungs", 1, len(spans))
+
+
+def _timescale(plan: Plan, key: TaskKey) -> int:
+    return plan.video.timescale if key.kind == "video" else plan.audio[key.track].sample_rate
+
+
+def _contiguous(segments: Sequence[SegmentResult]) -> bool:
+    ends = [s.start + s.duration for s in segments]
+    starts = [s.start for s in segments]
+    return ends[:-1] == starts[1:]
+
+
+def _configuration(rendition: str, commits: Iterable[Commit]) -> str | None:
+    for commit in commits:
+        for part in commit.result.renditions:
+            if part.rendition == rendition:
+                return part.codec_config_sha256
+    return None
+
+
+def _expect(key: TaskKey, what: str, expected: object, found: object) -> None:
+    if expected != found:
+        raise VerificationError(
+            f"task {key} made something else than planned: {what}",
+            {"task": str(key), "expected": expected, "found": found},
+        )

@@ -1,0 +1,129 @@
+"""Parts: encode and package one task's share of a title, and say exactly what came out.
+
+The result is read back from the packaged segments themselves, never copied from what the encoder was told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+from transcoder.audio import encode_audio
+from transcoder.chunk import encode_chunk
+from transcoder.errors import VerificationError
+from transcoder.isobmff import InitInfo, read_init, read_segment
+from transcoder.lanes import open_lane
+from transcoder.media import Keyframe
+from transcoder.packaging.packager import package_part
+from transcoder.plan import AudioTrack, Chunk, VideoTrack
+from transcoder.results import RenditionPart, SegmentResult
+
+__all__ = ["MadePart", "make_audio_parts", "make_video_part"]
+
+
+@dataclass(frozen=True, slots=True)
+class MadePart:
+    """A part on the local disk: what it holds, and the file of each object, by its name in the package."""
+
+    index: int
+    renditions: tuple[RenditionPart, ...]
+    files: dict[str, Path]
+    warnings: tuple[str, ...] = ()
+
+
+def make_video_part(
+    file: BinaryIO,
+    track: VideoTrack,
+    chunk: Chunk,
+    folder: Path,
+    *,
+    lane: str,
+    seek: Sequence[Keyframe],
+    last: bool,
+    threads: int,
+) -> MadePart:
+    """Encode one chunk on every rung and package it. `folder` is empty and stays the caller's.
+
+    Errors: those of the chunk encoder and the Packager; VerificationError where the output is not the plan's.
+    """
+    encoded = encode_chunk(file, track, chunk, folder, lane=open_lane(lane), seek=seek, last=last, threads=threads)
+    packaged = package_part(encoded.files, folder / "packaged", kind="video", first_number=chunk.segments[0].number)
+    renditions: list[RenditionPart] = []
+    files: dict[str, Path] = {}
+    for rendition in track.renditions:
+        made = packaged[rendition.id]
+        wanted = [segment.number for segment in chunk.segments]
+        if list(made.segments) != wanted:
+            raise VerificationError(
+                "the chunk has other segments than planned",
+                {"rendition": rendition.id, "expected": wanted, "found": list(made.segments)},
+            )
+        part = _describe(rendition.id, made.init, made.segments, frame_rate=track.frame_rate)
+        if part.frames != encoded.frames or part.start != encoded.start or part.end != encoded.end:
+            raise VerificationError(
+                "the packaged chunk differs from the encoded one",
+                {
+                    "rendition": rendition.id,
+                    "expected": [encoded.frames, encoded.start, encoded.end],
+                    "found": [part.frames, part.start, part.end],
+                },
+            )
+        renditions.append(part)
+        files |= _names(rendition.id, made.init, made.segments)
+    return MadePart(chunk.index, tuple(renditions), files, encoded.warnings)
+
+
+def make_audio_parts(
+    file: BinaryIO, track: AudioTrack, chunks: Sequence[Chunk], folder: Path, *, origin: Fraction
+) -> Iterator[MadePart]:
+    """Encode one audio track and yield its parts, packaged, in order and as soon as they are complete."""
+    for encoded in encode_audio(file, track, chunks, folder, origin=origin):
+        if not encoded.files:
+            yield MadePart(encoded.index, (), {})
+            continue
+        packaged = package_part(
+            {str(number): path for number, path in encoded.files.items()},
+            folder / f"packaged{encoded.index}",
+            kind="audio",
+        )
+        segments = {int(name): made.segments[1] for name, made in packaged.items()}
+        init = next(iter(packaged.values())).init
+        part = _describe(track.id, init, segments, language=track.language)
+        yield MadePart(encoded.index, (part,), _names(track.id, init, segments))
+
+
+def _names(rendition: str, init: Path, segments: dict[int, Path]) -> dict[str, Path]:
+    names = {f"{rendition}/{number}.m4s": path for number, path in segments.items()}
+    return {f"{rendition}/init.mp4": init, **names}
+
+
+def _describe(
+    rendition: str,
+    init_path: Path,
+    segments: dict[int, Path],
+    *,
+    frame_rate: Fraction | None = None,
+    language: str | None = None,
+) -> RenditionPart:
+    data = init_path.read_bytes()
+    init = read_init(data)
+    return RenditionPart(
+        rendition=rendition, kind=init.kind, codecs=init.codecs, timescale=init.timescale,
+        codec_config_sha256=init.codec_config_sha256, init_size_bytes=len(data),
+        segments=tuple(_segments(init, segments)), width=init.width, height=init.height, frame_rate=frame_rate,
+        sample_rate=init.sample_rate, channels=init.channels, language=language,
+    )  # fmt: skip
+
+
+def _segments(init: InitInfo, segments: dict[int, Path]) -> Iterator[SegmentResult]:
+    for number, path in sorted(segments.items()):
+        data = path.read_bytes()
+        info = read_segment(data, init)
+        yield SegmentResult(
+            number=number, start=info.start, duration=info.end - info.start, frames=info.frames,
+            size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest(),
+        )  # fmt: skip
