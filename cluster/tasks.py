@@ -107,7 +107,7 @@ def image_task(source: Source, packages: StoreSpec, key: TaskKey, attempt: int, 
 
 def verify_task(packages: StoreSpec, key: TaskKey, plan: Plan) -> Iterator[Part]:
     """Check the whole title as a player will read it: one part with the verifier's report."""
-    yield Part(key, verify_package(open_store(packages).read, plan=plan))
+    yield Part(key, verify_package(open_store(packages).read, plan=plan, growing=True))
 
 
 def _delivered(made: MadePart, key: TaskKey, attempt: int, store: ObjectStore, started: _Stopwatch) -> Part:

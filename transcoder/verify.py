@@ -100,16 +100,18 @@ def verify_package(
     media: MediaInfo | None = None,
     package: Package | None = None,
     decode: bool = False,
+    growing: bool = False,
 ) -> VerifyReport:
     """Verify a finished package, given as a function from a path in it to bytes (`NotFoundError` where missing).
 
     `plan` and `media` tell what the title should be, `package` what was committed, segment by segment. With
-    `decode`, every rendition is decoded in full as well.
+    `decode`, every rendition is decoded in full as well. `growing` says that the manifests are to be closed only
+    after this.
 
     Errors: only those of the store itself (StorageError).
     """
     verifier = _Verifier(open_object)
-    hls, dash = verifier.manifests()
+    hls, dash = verifier.manifests("HLS open, DASH dynamic" if growing else "HLS closed, DASH static")
     if hls is None:
         return verifier.report()
     tracks: dict[str, Track] = {}
@@ -158,8 +160,8 @@ class _Verifier:
     def _add(self, name: str, rendition: str | None, ok: bool, expected: str, found: str) -> None:
         self._checks.append(Check(name=name, rendition=rendition, ok=ok, expected=expected, found=found))
 
-    def manifests(self) -> tuple[Listing | None, Listing | None]:
-        """Both manifests are there, closed, and name the same segments."""
+    def manifests(self, state: str) -> tuple[Listing | None, Listing | None]:
+        """Both manifests are there, in the expected state, and name the same segments."""
         listings: list[Listing | None] = []
         for name, read in ((HLS_MANIFEST, read_hls), (DASH_MANIFEST, read_dash)):
             try:
@@ -170,7 +172,7 @@ class _Verifier:
                 self._add("manifest", None, False, f"{name} can be read", error.message)
         hls, dash = listings
         if hls is not None and dash is not None:
-            self.same("manifests-final", None, "HLS closed, DASH static", _states(hls, dash))
+            self.same("manifests-state", None, state, _states(hls, dash))
             self.none_of("manifests-agree", None, "both name the same segments", _disagreements(hls, dash))
         return hls, dash
 

@@ -1,0 +1,197 @@
+"""The commands that need no service: transcode, probe, plan, verify. One machine, a local Ray, no database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from cluster.documents import JobRequest, StoreSpec
+from cluster.engine import Engine
+from cluster.engine import Progress as EngineProgress
+from cluster.ledgers.journal import JournalLedger
+from control_plane.cli import tables
+from control_plane.cli.exits import CHECK_FAILED, DONE
+from transcoder.errors import InvalidInputError, ResourceMissingError
+from transcoder.ladder import Ladder, load_ladder
+from transcoder.lanes import open_lane
+from transcoder.media import MediaInfo
+from transcoder.plan import plan_title
+from transcoder.probe import probe as probe_source
+from transcoder.verify import folder_opener, verify_package
+
+__all__ = ["plan", "probe", "transcode", "verify"]
+
+_SOURCE = click.argument("source", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+_LADDER = click.option("--ladder", "ladder_name", default="h264", show_default=True, metavar="NAME|FILE",
+                       help="A built-in ladder, or a YAML or JSON file.")  # fmt: skip
+_SEGMENTS = click.option("--segment-seconds", type=click.IntRange(1, 10), default=None,
+                         help="Length of a full segment; the ladder's own by default.")  # fmt: skip
+
+
+def _errors() -> Console:
+    return Console(stderr=True)
+
+
+def _ladder(name: str, segment_seconds: int | None) -> Ladder:
+    ladder = load_ladder(name)
+    return ladder.model_copy(update={"segment_seconds": segment_seconds}) if segment_seconds else ladder
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _probe(source: Path) -> MediaInfo:
+    with source.open("rb") as file:
+        return probe_source(file)
+
+
+@click.command()
+@_SOURCE
+@_JSON
+def probe(source: Path, as_json: bool) -> None:
+    """Show what SOURCE contains: streams, exact times, keyframes."""
+    media = _probe(source)
+    if as_json:
+        _print_json(media.model_dump(mode="json"))
+    else:
+        tables.media(Console(), media)
+
+
+@click.command()
+@_SOURCE
+@_LADDER
+@_SEGMENTS
+@_JSON
+def plan(source: Path, ladder_name: str, segment_seconds: int | None, as_json: bool) -> None:
+    """The dry run: which renditions and which chunks SOURCE would become."""
+    planned = plan_title(_probe(source), _ladder(ladder_name, segment_seconds), slots=_cpus())
+    if as_json:
+        _print_json({**planned.model_dump(mode="json"), "lane": open_lane("auto").name})
+    else:
+        tables.plan(Console(), planned, open_lane("auto").name)
+
+
+@click.command()
+@click.argument("out", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--source", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None,
+              help="Compare with the source it was made from.")  # fmt: skip
+@_JSON
+def verify(out: Path, source: Path | None, as_json: bool) -> int:
+    """Check the finished package in OUT from the outside: every join, every rendition decoded in full."""
+    media = _probe(source) if source else None
+    report = verify_package(folder_opener(out), media=media, decode=True)
+    if as_json:
+        _print_json(report.model_dump(mode="json"))
+    else:
+        tables.verification(Console(), report)
+    return DONE if report.ok else CHECK_FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """Where a transcode writes. The journal lies beside OUT, so that OUT holds the package and nothing else."""
+
+    folder: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.folder.parent / f"{self.folder.name}.journal"
+
+    def ledger(self, request: JobRequest, *, resume: bool) -> JournalLedger:
+        """The ledger of a new job, or of the interrupted one. Errors: InvalidInputError."""
+        if resume and self.journal.exists():
+            return JournalLedger.open(self.journal)
+        if resume and not self.folder.exists():
+            resume = False  # nothing to go on with: `--resume` in a script just starts
+        if resume:
+            raise InvalidInputError(f"{self.folder.name} is finished: there is nothing to resume")
+        if self.journal.exists():
+            raise InvalidInputError(f"{self.folder.name} was begun before: go on with --resume, or remove it and its journal")
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise InvalidInputError(f"{self.folder.name} is not empty")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return JournalLedger.create(self.journal, f"cli-{uuid.uuid4().hex[:12]}", request)
+
+
+@click.command()
+@_SOURCE
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@_LADDER
+@_SEGMENTS
+@click.option("--lane", type=click.Choice(["auto", "cpu", "nvdec-cpu", "nvenc"]), default="auto", show_default=True,
+              help="The hardware path. Other than `auto` it is a requirement.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted transcode into OUT.")
+@_JSON
+def transcode(
+    source: Path, out: Path, ladder_name: str, segment_seconds: int | None, lane: str, resume: bool, as_json: bool
+) -> None:
+    """Turn SOURCE into a package in OUT: HLS and DASH over the same CMAF segments, thumbnails, report.json."""
+    if open_lane(lane).name != lane and lane != "auto":
+        raise ResourceMissingError(f"the lane {lane!r} is not available on this machine")
+    request = JobRequest(ladder=_ladder(ladder_name, segment_seconds), lane="cpu" if lane == "cpu" else "auto")
+    output = _Output(out.absolute())
+    with contextlib.closing(output.ledger(request, resume=resume)) as ledger:
+        report = asyncio.run(_transcode(source.absolute(), output, ledger))
+        output.journal.unlink()
+    if as_json:
+        _print_json(report)
+    else:
+        tables.report(Console(), report, out)
+
+
+async def _transcode(source: Path, output: _Output, ledger: JournalLedger) -> dict[str, object]:
+    from cluster.runtime.ray_runtime import RayRuntime
+
+    with tempfile.TemporaryDirectory(prefix="framemill-source-") as folder, _progress() as show:
+        # The tasks get a neutral name: the user's own is never handed to anything that parses media.
+        Path(folder, "source").symlink_to(source)
+        runtime = await asyncio.to_thread(RayRuntime, cpus=_cpus())
+        try:
+            engine = Engine(
+                ledger, runtime, source=(StoreSpec(root=folder), "source"),
+                packages=StoreSpec(root=str(output.folder)), on_progress=show,
+            )  # fmt: skip
+            return await engine.transcode()
+        finally:
+            await asyncio.to_thread(runtime.close)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Any]:
+    """A progress bar on a terminal's standard error; nothing elsewhere."""
+    console = _errors()
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(),
+        TextColumn("{task.completed:.1f}/{task.total:.1f} s of video"), TextColumn("[green]{task.fields[playable]}"),
+        TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=None, completed=0, playable="")
+
+        def show(now: EngineProgress) -> None:
+            playable = f"playable: {now.playable_seconds:.1f} s" if now.playable_seconds else ""
+            bar.update(task, description=now.stage, total=now.total_seconds, completed=now.done_seconds, playable=playable)
+
+        yield show
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

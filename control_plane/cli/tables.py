@@ -1,0 +1,93 @@
+"""What the command line shows people: one function a table. JSON is for machines and does not come from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from transcoder.media import MediaInfo
+from transcoder.plan import Plan
+from transcoder.verify import VerifyReport
+
+__all__ = ["media", "plan", "report", "verification"]
+
+
+def media(console: Console, info: MediaInfo) -> None:
+    """What a source contains."""
+    console.print(f"[bold]{info.container}[/bold]  {_size(info.size_bytes)}  {float(info.duration):.3f} s")
+    table = Table("stream", "kind", "codec", "format", "rate", "frames", "start", "end")
+    for video in info.video:
+        shape = f"{video.width}x{video.height} {video.pixel_format}"
+        if video.rotation:
+            shape += f" turned {video.rotation}°"
+        rate = _rate(video.frame_rate) + ("" if video.constant_frame_rate else " (variable)")
+        kind = "picture" if video.attached_picture else "video"
+        table.add_row(str(video.index), kind, video.codec, shape, rate, str(video.frame_count),
+                      f"{float(video.start):.3f}", f"{float(video.end):.3f}")  # fmt: skip
+    for audio in info.audio:
+        table.add_row(str(audio.index), f"audio {audio.language or ''}".strip(), audio.codec, audio.layout,
+                      f"{audio.sample_rate} Hz", "", f"{float(audio.start):.3f}", f"{float(audio.end):.3f}")  # fmt: skip
+    for other in info.other:
+        table.add_row(str(other.index), other.kind, other.codec or "", "", "", "", "", "")
+    console.print(table)
+    for warning in info.warnings:
+        console.print(f"[yellow]{warning}[/yellow]")
+
+
+def plan(console: Console, planned: Plan, lane: str) -> None:
+    """The ladder and the chunks of a dry run."""
+    ladder = Table("rendition", "size", "codec", "cap", title="Ladder")
+    for rendition in planned.video.renditions:
+        ladder.add_row(rendition.id, f"{rendition.width}x{rendition.height}", rendition.codec, _bits(rendition.max_bitrate))
+    for track in planned.audio:
+        ladder.add_row(track.id, f"{track.channels} ch {track.sample_rate} Hz {track.language or ''}".strip(),
+                       track.codec, _bits(track.bitrate))  # fmt: skip
+    console.print(ladder)
+    chunks = Table("chunk", "segments", "start", "end", "seconds", "lane", title="Chunks")
+    for chunk in planned.chunks:
+        chunks.add_row(str(chunk.index), str(len(chunk.segments)), f"{float(chunk.start):.3f}", f"{float(chunk.end):.3f}",
+                       f"{float(chunk.end - chunk.start):.3f}", lane)  # fmt: skip
+    console.print(chunks)
+
+
+def verification(console: Console, found: VerifyReport) -> None:
+    """The join verifier's checks, the failed ones first."""
+    table = Table("check", "rendition", "", "expected", "found", title="Verification")
+    for check in sorted(found.checks, key=lambda check: check.ok):
+        mark = "[green]ok[/green]" if check.ok else "[red]FAILED[/red]"
+        table.add_row(check.name, check.rendition or "", mark, str(check.expected), str(check.found))
+    console.print(table)
+    console.print("[green]The package is good.[/green]" if found.ok else "[red]The package is not good.[/red]")
+
+
+def report(console: Console, document: Mapping[str, Any], out: Path) -> None:
+    """A finished transcode."""
+    table = Table("rendition", "codecs", "size", "frames", "bytes", "peak", "average")
+    for rendition in document["renditions"]:
+        shape = f"{rendition['width']}x{rendition['height']}" if rendition["width"] else rendition["language"] or ""
+        table.add_row(rendition["id"], rendition["codecs"], shape, str(rendition["frames"]), _size(rendition["sizeBytes"]),
+                      _bits(rendition["bandwidth"]), _bits(rendition["averageBandwidth"]))  # fmt: skip
+    console.print(table)
+    seconds, wall = document["durationSeconds"], document["wallSeconds"]
+    console.print(
+        f"{seconds:.1f} s of video in {wall:.1f} s ({seconds / max(wall, 0.001):.2f}x), {document['chunks']} chunks, "
+        f"{document['segments']} segments; the joins are verified"
+    )
+    console.print(f"HLS   {out / 'hls' / 'master.m3u8'}\nDASH  {out / 'dash' / 'manifest.mpd'}")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.2f} MB" if count >= 10_000 else f"{count} B"
+
+
+def _bits(rate: int) -> str:
+    return f"{rate / 1e6:.2f} Mb/s" if rate >= 1_000_000 else f"{rate / 1e3:.0f} kb/s"
+
+
+def _rate(rate: Fraction) -> str:
+    return f"{float(rate):.3f}".rstrip("0").rstrip(".") + " fps"
