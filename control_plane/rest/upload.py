@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -22,6 +22,9 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from control_plane.rest.signature import HEAD_BYTES, sniff
 from control_plane.service.errors import PayloadTooLargeError
 from transcoder.errors import InvalidInputError, StorageError
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 __all__ = ["ReceivedUpload", "receive_upload", "sweep"]
 
@@ -105,7 +108,7 @@ class _Form:
         self._size = 0
         self._digest = hashlib.sha256()
 
-    def callbacks(self) -> dict[str, Callable[..., None]]:
+    def callbacks(self) -> MultipartCallbacks:
         """What the parser calls; each gets its bytes as (data, start, end)."""
         return {
             "on_part_begin": self._part_begin,

@@ -52,9 +52,9 @@ def _api_key(metadata: dict[str, Any]) -> str:
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer" and key.strip():
             return key.strip()
-    key = metadata.get("x-api-key")
-    if isinstance(key, str) and key:
-        return key
+    other = metadata.get("x-api-key")
+    if isinstance(other, str) and other:
+        return other
     raise UnauthorizedError("an API key is needed: metadata `authorization: Bearer KEY` or `x-api-key: KEY`")
 
 
@@ -65,7 +65,7 @@ def _request_id(metadata: dict[str, Any]) -> str:
     return str(uuid.uuid4())
 
 
-class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Authenticates each call, gives it a request id, and turns errors into google.rpc.Status."""
 
     def __init__(self, access: Authenticator) -> None:
@@ -73,14 +73,15 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
+    ) -> grpc.RpcMethodHandler[Any, Any]:
         """Wrap the handler, of whatever kind it is; an unknown method stays gRPC's UNIMPLEMENTED."""
-        handler: Any = await continuation(handler_call_details)
+        found = await continuation(handler_call_details)
         method: str = handler_call_details.method
-        if handler is None or method.startswith(OPEN):
-            return handler
+        if found is None or method.startswith(OPEN):
+            return found
+        handler: Any = found
         shapes = {
             (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
             (False, True): ("unary_stream", grpc.unary_stream_rpc_method_handler),
@@ -99,7 +100,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     def _unary(self, method: str, behavior: Callable[[Any, Any], Awaitable[Any]]) -> Callable[..., Any]:
         async def call(request: Any, context: Any) -> Any:
             started = time.monotonic()
-            request_id = await self._begin(method, context)
+            request_id = await _begin(context)
             try:
                 await self._authenticate(context)
                 return await behavior(request, context)
@@ -115,7 +116,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     def _stream(self, method: str, behavior: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Callable[..., Any]:
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
             started = time.monotonic()
-            request_id = await self._begin(method, context)
+            request_id = await _begin(context)
             try:
                 await self._authenticate(context)
                 # Closed here and now, not when the garbage collector comes by: a watch holds resources.
@@ -131,21 +132,20 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
         return call
 
-    async def _begin(self, method: str, context: Any) -> str:
-        request_id = _request_id(dict(context.invocation_metadata() or ()))
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(requestId=request_id)
-        await context.send_initial_metadata(((REQUEST_ID_KEY, request_id),))
-        return request_id
-
     async def _authenticate(self, context: Any) -> None:
         principal = await self._access.authenticate(_api_key(dict(context.invocation_metadata() or ())))
         structlog.contextvars.bind_contextvars(userId=str(principal.owner_id))
         _principal.set(principal)
 
 
+async def _begin(context: Any) -> str:
+    request_id = _request_id(dict(context.invocation_metadata() or ()))
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(requestId=request_id)
+    await context.send_initial_metadata(((REQUEST_ID_KEY, request_id),))
+    return request_id
+
+
 async def _abort(context: Any, error: FramemillError, request_id: str) -> None:
     status = rich_status(error, request_id=request_id)
-    await context.abort(
-        status_code(error.code), error.message, ((DETAILS_KEY, status.SerializeToString()),)
-    )
+    await context.abort(status_code(error.code), error.message, ((DETAILS_KEY, status.SerializeToString()),))

@@ -28,12 +28,10 @@ class GrpcServer:
             # Two processes on one port would share the calls between them; better a clear error.
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES)],
         )
-        self._health = health.aio.HealthServicer()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         transcode_pb2_grpc.add_TranscodeServiceServicer_to_server(TranscodeServicer(services.jobs), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection(
-            (_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-        )
+        reflection.enable_server_reflection((_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
     async def start(self, address: str) -> str:
         """Bind `host:port`, serve, and give the address with its real port.

@@ -8,10 +8,10 @@ from typing import Any
 import grpc
 from google.protobuf import any_pb2
 from google.protobuf.json_format import MessageToDict
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
-from control_plane.service.errors import STATUS, UnauthorizedError, UnavailableError
-from transcoder.errors import FramemillError, InternalError, error_from_code
+from control_plane.service.errors import STATUS, UnauthorizedError, UnavailableError, error_for_code
+from transcoder.errors import FramemillError, InternalError
 
 __all__ = ["DETAILS_KEY", "DOMAIN", "error_of_call", "rich_status", "status_code"]
 
@@ -46,9 +46,7 @@ def rich_status(error: FramemillError, *, request_id: str = "") -> status_pb2.St
 
     Values of `details` that are plain go into the ErrorInfo's metadata, as AIP-193 wants them: strings.
     """
-    metadata = {
-        key: str(value) for key, value in error.details.items() if isinstance(value, str | int | float | bool)
-    }
+    metadata = {key: str(value) for key, value in error.details.items() if isinstance(value, str | int | float | bool)}
     details = [_packed(error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata=metadata))]
     if request_id:
         details.append(_packed(error_details_pb2.RequestInfo(request_id=request_id)))
@@ -59,28 +57,18 @@ def rich_status(error: FramemillError, *, request_id: str = "") -> status_pb2.St
             for name, reason in fields.items()
         ]
         details.append(_packed(error_details_pb2.BadRequest(field_violations=violations)))
-    return status_pb2.Status(
-        code=status_code(error.code).value[0], message=error.message, details=details
-    )
+    return status_pb2.Status(code=status_code(error.code).value[0], message=error.message, details=details)
 
 
 def error_of_call(call: grpc.RpcError) -> FramemillError:
     """What a failed call says, as the error it was on the server."""
     code = call.code() if isinstance(call, grpc.Call) else grpc.StatusCode.UNKNOWN
     text = (call.details() if isinstance(call, grpc.Call) else None) or code.name
-    trailing = dict(call.trailing_metadata() or ()) if isinstance(call, grpc.Call) else {}
+    trailing: dict[str, Any] = dict(call.trailing_metadata() or ()) if isinstance(call, grpc.Call) else {}
     raw = trailing.get(DETAILS_KEY)
     if isinstance(raw, bytes):
         for detail in status_pb2.Status.FromString(raw).details:
             info = error_details_pb2.ErrorInfo()
             if detail.Unpack(info) and info.domain == DOMAIN:
-                return _known(info.reason, text, MessageToDict(info).get("metadata", {}))
+                return error_for_code(info.reason, text, MessageToDict(info).get("metadata", {}))
     return _TRANSPORT.get(code, InternalError)(f"the server cannot be reached: {text}" if code in _TRANSPORT else text)
-
-
-def _known(code: str, message: str, details: dict[str, Any]) -> FramemillError:
-    if code == UnauthorizedError.code:
-        return UnauthorizedError(message, details)
-    if code == UnavailableError.code:
-        return UnavailableError(message, details)
-    return error_from_code(code, message, details)

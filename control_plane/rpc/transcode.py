@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002 - every method is called with a context
 """framemill.v1.TranscodeService over the job service. No decisions here: parse, ask, convert."""
 
 from __future__ import annotations
@@ -58,16 +59,12 @@ class TranscodeServicer(pb_grpc.TranscodeServiceServicer):
             page_size=check_page_size(request.page_size),
             page_token=request.page_token,
         )
-        return pb.ListJobsResponse(
-            jobs=[job_message(job) for job in page.items], next_page_token=page.next_token
-        )
+        return pb.ListJobsResponse(jobs=[job_message(job) for job in page.items], next_page_token=page.next_token)
 
     async def WatchJob(self, request: pb.WatchJobRequest, context: Any) -> AsyncIterator[pb.WatchJobResponse]:
         """Events from a cursor on. A cancelled or expired call closes the iterator and what it holds."""
         if request.after < 0:
-            raise InvalidInputError(
-                "after: must not be negative", {"fields": {"after": "must not be negative"}}
-            )
+            raise InvalidInputError("after: must not be negative", {"fields": {"after": "must not be negative"}})
         events: Any = self._jobs.events(current_principal(), _job_id(request.job_id), after=request.after)
         async with aclosing(events):
             async for event in events:

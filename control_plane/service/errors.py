@@ -6,9 +6,10 @@ one code on both doors. gRPC statuses are named, not imported: this module is sh
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
-from transcoder.errors import FramemillError
+from transcoder.errors import FramemillError, error_from_code
 
 __all__ = [
     "STATUS",
@@ -19,6 +20,7 @@ __all__ = [
     "Status",
     "UnauthorizedError",
     "UnavailableError",
+    "error_for_code",
 ]
 
 
@@ -87,3 +89,22 @@ STATUS: Final[dict[str, Status]] = {
     "RESOURCE_MISSING": Status(503, "UNAVAILABLE"),
     "UNAVAILABLE": Status(503, "UNAVAILABLE"),
 }
+
+
+_OF_THE_DOORS: Final[dict[str, type[FramemillError]]] = {
+    cls.code: cls
+    for cls in (
+        UnauthorizedError,
+        ForbiddenError,
+        MethodNotAllowedError,
+        PayloadTooLargeError,
+        RangeNotSatisfiableError,
+        UnavailableError,
+    )
+}
+
+
+def error_for_code(code: str, message: str, details: Mapping[str, Any] | None = None) -> FramemillError:
+    """The error that a server answered with, rebuilt by a client; an unknown code becomes INTERNAL."""
+    cls = _OF_THE_DOORS.get(code)
+    return error_from_code(code, message, details) if cls is None else cls(message, details)
