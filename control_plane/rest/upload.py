@@ -215,7 +215,7 @@ class _Form:
 def _file_name(given: str) -> str:
     """A name to show, never to open: the last part of any path, printable, at most 255 characters."""
     name = "".join(character for character in PureWindowsPath(given).name if character.isprintable())
-    return name[:_MAX_NAME] or "upload"
+    return name[:_MAX_NAME] if name.strip(". ") else "upload"
 
 
 def _wrong(field: str, reason: str) -> InvalidInputError:
