@@ -1,0 +1,115 @@
+"""Small finished packages, made of generated clips by the real chunk encoder, audio task and packager."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+
+from support import clips
+from transcoder.ladder import Ladder, VideoRung
+from transcoder.media import MediaInfo
+from transcoder.packaging import dash, hls
+from transcoder.packaging.package import (
+    DASH_MANIFEST,
+    HLS_MANIFEST,
+    Package,
+    build,
+    init_path,
+    playlist_path,
+    segment_path,
+)
+from transcoder.part import MadePart, make_audio_parts, make_video_part
+from transcoder.plan import Plan, plan_title
+from transcoder.probe import probe
+from transcoder.results import PartResult
+
+__all__ = ["LADDER", "NOW", "SHORT", "VARIABLE", "Title", "make_title", "write_manifests"]
+
+NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+
+SHORT = clips.Clip(seconds=Fraction(49, 10), fps=Fraction(20), audio_offset=Fraction(1, 10))
+"""Six segments of 0.5, 0.5, 1, and 2 s at most, in four chunks and more."""
+
+VARIABLE = clips.Clip(
+    seconds=Fraction(4), fps=Fraction(25), audio=False, dropped=frozenset({3, 4, 17, 30, 31, 32, 51, 70, 71, 99})
+)
+"""A variable frame rate, with pictures missing before a boundary and at the end."""
+
+LADDER = Ladder(
+    name="small",
+    segment_seconds=2,
+    video=(
+        VideoRung(id="v180", height=180, max_bitrate=600_000, buffer=900_000, preset="ultrafast"),
+        VideoRung(id="v90", height=90, max_bitrate=200_000, buffer=300_000, preset="veryfast"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Title:
+    """A title whose tasks are all committed. `folder` holds its segments and, after writing, its manifests."""
+
+    folder: Path
+    media: MediaInfo
+    plan: Plan
+    video: dict[int, PartResult]
+    audio: dict[tuple[int, int], PartResult]
+
+    def package(self, *, final: bool = True, chunks: int | None = None) -> Package:
+        """The package model over all chunks, or over the first ones only."""
+        count = len(self.plan.chunks) if chunks is None else chunks
+        video = {index: part for index, part in self.video.items() if index < count}
+        return build(self.plan, video, self.audio, final=final)
+
+
+def make_title(clip: clips.Clip, folder: Path, *, slots: int = 2) -> Title:
+    """Encode and package a clip, and write its final manifests."""
+    path = clips.cached(clip)
+    with path.open("rb") as file, tempfile.TemporaryDirectory() as scratch:
+        media = probe(file)
+        plan = plan_title(media, LADDER, slots=slots)
+        stream = media.main_video
+        if stream is None:
+            raise AssertionError("the clip has no picture")
+        video, audio = {}, {}
+        for chunk in plan.chunks:
+            own = Path(scratch) / f"video{chunk.index}"
+            own.mkdir()
+            last = chunk is plan.chunks[-1]
+            # No seek points: decode from the start, which is exact for any clip.
+            made = make_video_part(file, plan.video, chunk, own, lane="cpu", seek=(), last=last, threads=1)
+            video[chunk.index] = _keep(made, folder)
+        for track in plan.audio:
+            own = Path(scratch) / track.id
+            own.mkdir()
+            for made in make_audio_parts(file, track, plan.chunks, own, origin=stream.start):
+                audio[track.track, made.index] = _keep(made, folder)
+    title = Title(folder, media, plan, video, audio)
+    write_manifests(folder, title.package())
+    return title
+
+
+def _keep(made: MadePart, folder: Path) -> PartResult:
+    """Put a part's files under their canonical names, as the engine does when it commits the attempt."""
+    for rendition in made.renditions:
+        target = folder / init_path(rendition.rendition)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            target.write_bytes(made.files[f"{rendition.rendition}/init.mp4"].read_bytes())
+        for segment in rendition.segments:
+            name = f"{rendition.rendition}/{segment.number}.m4s"
+            (folder / segment_path(rendition.rendition, segment.number)).write_bytes(made.files[name].read_bytes())
+    return PartResult(renditions=made.renditions)
+
+
+def write_manifests(folder: Path, package: Package) -> None:
+    """Write all manifests of a package below its folder."""
+    for name in (HLS_MANIFEST, DASH_MANIFEST):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / HLS_MANIFEST).write_text(hls.multivariant(package))
+    for rendition in package.renditions:
+        (folder / playlist_path(rendition.id)).write_text(hls.media_playlist(package, rendition.id))
+    (folder / DASH_MANIFEST).write_bytes(dash.manifest(package, available_from=NOW, now=NOW))
