@@ -24,7 +24,7 @@ from transcoder.packaging.package import Package, PublishedRendition
 __all__ = ["manifest"]
 
 _NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
-_PROFILES = "urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019"
+_PROFILES = "urn:mpeg:dash:profile:isoff-live:2011"
 _CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 _ROLE = "urn:mpeg:dash:role:2011"
 _UPDATE_SECONDS = Fraction(2)
