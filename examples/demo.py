@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
 
+import httpx
 from rich.console import Console
 from rich.table import Table
-from support import clips, ffmpeg
+from support import clips, ffmpeg, hls
 from support.service import Client, ServiceError, serve
 
 CLIP = clips.Clip(seconds=Fraction(16), fps=Fraction(25), width=1280, height=720, keyframe_interval=100)
@@ -59,10 +59,10 @@ def run(client: Client, source: Path, console: Console) -> Outcome | None:
         )
         if playable_seconds is None and playable["segments"]:
             # Said to be playable is not enough: the first segments are fetched as a player would.
-            served = first_segments(client, client.playback(created["videoId"])["hlsUrl"])
+            served = first_segments(client.playback(created["videoId"])["hlsUrl"])
             playable_seconds = time.monotonic() - start
             console.print(
-                f"playable after {playable_seconds:.1f} s: the first segments of {served} playlists are served"
+                f"playable after {playable_seconds:.1f} s: the first segments of {served} renditions are served"
             )
     total_seconds = time.monotonic() - start
     video = client.get(f"/v1/videos/{created['videoId']}")
@@ -73,23 +73,19 @@ def run(client: Client, source: Path, console: Console) -> Outcome | None:
     return Outcome(video, job, client.playback(created["videoId"]), playable_seconds, total_seconds)
 
 
-def first_segments(client: Client, master: str) -> int:
-    """Fetch the first segment of every playlist that the multivariant playlist names; gives their number."""
-    text = client.request("GET", master).raise_for_status().text
-    playlists = {line for line in text.splitlines() if line and not line.startswith("#")}
-    playlists |= {line.split('URI="')[1].split('"')[0] for line in text.splitlines() if 'URI="' in line}
-    for playlist in sorted(playlists):
-        url = urljoin(master, playlist)
-        lines = client.request("GET", url).raise_for_status().text.splitlines()
-        segment = next(line for line in lines if line and not line.startswith("#"))
-        client.request("GET", urljoin(url, segment)).raise_for_status()
-    return len(playlists)
+def first_segments(master: str) -> int:
+    """Fetch the first segment of every rendition, as a player without any other credential; gives their number."""
+    playlists = hls.media_playlists(master)
+    for playlist in playlists.video + playlists.audio:
+        httpx.get(hls.segments(playlist)[0], trust_env=False).raise_for_status()
+    return len(playlists.video + playlists.audio)
 
 
-def decoded(url: str, videos: int, sounds: int) -> tuple[list[int], list[int]]:
+def decoded(master: str) -> tuple[list[int], list[int]]:
     """Frames of every video rendition and samples of every audio rendition, decoded in full."""
-    frames = [len(ffmpeg.decode_frames(url, f"v:{number}")) for number in range(videos)]
-    return frames, [ffmpeg.audio_samples(url, f"a:{number}") for number in range(sounds)]
+    playlists = hls.media_playlists(master)
+    frames = [len(ffmpeg.decode_frames(playlist)) for playlist in playlists.video]
+    return frames, [ffmpeg.audio_samples(playlist) for playlist in playlists.audio]
 
 
 def frames_of(source: Path) -> int:
@@ -110,7 +106,7 @@ def show(outcome: Outcome, frames: list[int], samples: list[int], expected: int,
         table.add_column(heading, justify="left" if heading in ("rendition", "codecs") else "right")
     counts = {"video": iter(frames), "audio": iter(samples)}
     for rendition in outcome.job["renditions"]:
-        count = next(counts[rendition["kind"]])
+        count = next(counts[rendition["kind"]], 0)
         whole = f"{count} of {expected} frames" if rendition["kind"] == "video" else f"{count} samples"
         table.add_row(
             rendition["id"], rendition["codecs"],
@@ -150,12 +146,13 @@ def main() -> int:
                 return UNUSABLE if " 415 " in str(error) else CHECK_FAILED
             if outcome is None:
                 return CHECK_FAILED
-            kinds = [rendition["kind"] for rendition in outcome.job["renditions"]]
             expected = frames_of(source)
-            frames, samples = decoded(outcome.playback["hlsUrl"], kinds.count("video"), kinds.count("audio"))
+            frames, samples = decoded(outcome.playback["hlsUrl"])
             show(outcome, frames, samples, expected, console)
     ready = outcome.video["status"] == "READY"
-    whole = bool(frames) and all(count == expected for count in frames) and all(samples)
+    kinds = [rendition["kind"] for rendition in outcome.job["renditions"]]
+    complete = (len(frames), len(samples)) == (kinds.count("video"), kinds.count("audio"))
+    whole = complete and bool(frames) and all(count == expected for count in frames) and all(samples)
     console.print("[green]every rendition decodes in full" if ready and whole else "[red]the package is not whole")
     return 0 if ready and whole else CHECK_FAILED
 

