@@ -1,0 +1,113 @@
+"""The planner: properties over any source, and the exact lengths of the usual ones."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcoder.errors import UnsupportedMediaError
+from transcoder.ladder import BUILT_IN
+from transcoder.media import MediaInfo, VideoStream
+from transcoder.plan import LARGEST_CHUNK, Chunk, extend, plan_title, quarter
+
+RATES = st.one_of(
+    st.sampled_from([Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(25), Fraction(24)]),
+    st.fractions(min_value=Fraction(1, 10), max_value=240, max_denominator=1001),
+)
+DURATIONS = st.fractions(min_value=Fraction(1, 1000), max_value=4000, max_denominator=90_000)
+
+
+def media(rate: Fraction, frames: int, *, start_pts: int = 0) -> MediaInfo:
+    base = 1 / rate / 1000
+    stream = VideoStream(
+        index=0, codec="h264", width=1920, height=1080, pixel_format="yuv420p", time_base=base, start_pts=start_pts,
+        end_pts=start_pts + 1000 * frames, frame_count=frames, frame_rate=rate, constant_frame_rate=True,
+    )  # fmt: skip
+    return MediaInfo(
+        container="mp4", size_bytes=1, start=stream.start, duration=stream.end - stream.start, video=(stream,)
+    )
+
+
+def check_cover(chunks: tuple[Chunk, ...], end: Fraction) -> None:
+    segments = [segment for chunk in chunks for segment in chunk.segments]
+    assert segments[0].start == 0
+    assert segments[-1].end == end
+    assert all(a.end == b.start for a, b in pairwise(segments))
+    assert all(segment.start < segment.end for segment in segments)
+    assert [segment.number for segment in segments] == list(range(1, len(segments) + 1))
+    assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
+
+
+@given(rate=RATES, duration=DURATIONS, seconds=st.integers(1, 10), slots=st.integers(1, 500))
+def test_chunks_cover_any_title_exactly_once(rate: Fraction, duration: Fraction, seconds: int, slots: int) -> None:
+    chunks = extend((), quarter(rate, seconds), duration, ended=True, slots=slots)
+    check_cover(chunks, duration)
+    assert all(1 <= len(chunk.segments) <= LARGEST_CHUNK for chunk in chunks)
+
+
+@given(rate=RATES, steps=st.lists(st.fractions(0, 100, max_denominator=1000), max_size=8), last=DURATIONS)
+def test_a_plan_only_ever_grows(rate: Fraction, steps: list[Fraction], last: Fraction) -> None:
+    step, known = quarter(rate, 4), Fraction(0)
+    chunks: tuple[Chunk, ...] = ()
+    for more in steps:
+        known += more
+        added = extend(chunks, step, known, ended=False, slots=2)
+        assert all(chunk.end <= known for chunk in added)
+        chunks += added
+    chunks += extend(chunks, step, known + last, ended=True, slots=2)
+    check_cover(chunks, known + last)
+
+
+@given(rate=RATES, duration=DURATIONS)
+def test_boundaries_are_frames_of_the_nominal_rate(rate: Fraction, duration: Fraction) -> None:
+    chunks = extend((), quarter(rate, 4), duration, ended=True, slots=2)
+    boundaries = [segment.start for chunk in chunks for segment in chunk.segments]
+    assert all((boundary * rate).denominator == 1 for boundary in boundaries)
+
+
+@pytest.mark.parametrize(
+    ("rate", "second"),
+    [
+        (Fraction(25), Fraction(1)),
+        (Fraction(24), Fraction(1)),
+        (Fraction(30000, 1001), Fraction(1001, 1000)),
+        (Fraction(24000, 1001), Fraction(1001, 1000)),
+    ],
+)
+def test_segments_last_1_1_2_then_4_seconds(rate: Fraction, second: Fraction) -> None:
+    planned = plan_title(media(rate, 60 * round(rate)), BUILT_IN["h264"], slots=2)
+    assert [segment.end - segment.start for segment in planned.segments[:5]] == [n * second for n in (1, 1, 2, 4, 4)]
+
+
+def test_chunks_ramp_up_and_end_together() -> None:
+    planned = plan_title(media(Fraction(25), 25 * 600), BUILT_IN["h264"], slots=4)
+    sizes = [len(chunk.segments) for chunk in planned.chunks]
+    assert sizes[:7] == [1, 1, 1, 1, 2, 4, 8]
+    assert sizes[-4:] == [1, 1, 1, 1]
+    assert max(sizes) == 8
+
+
+def test_a_rate_that_rounds_to_nothing_still_has_whole_frames() -> None:
+    planned = plan_title(media(Fraction(1, 2), 30), BUILT_IN["h264"], slots=2)
+    assert planned.segment_duration == 8
+    assert planned.duration == 60
+
+
+def test_ticks_are_integers_for_every_source_time() -> None:
+    stream = media(Fraction(24), 240).main_video
+    assert stream is not None
+    for base in (Fraction(1, 24), Fraction(1001, 30000), Fraction(1, 1000), Fraction(1, 90000), Fraction(1001, 60000)):
+        odd = stream.model_copy(update={"time_base": base, "end_pts": 240, "start_pts": 0})
+        source = MediaInfo(container="x", size_bytes=1, start=Fraction(0), duration=odd.end, video=(odd,))
+        track = plan_title(source, BUILT_IN["h264"], slots=1).video
+        assert Fraction(track.ticks_per_pts, track.timescale) == base
+        assert track.timescale >= 1000
+
+
+def test_a_source_without_frames_is_refused() -> None:
+    with pytest.raises(UnsupportedMediaError):
+        plan_title(media(Fraction(25), 0), BUILT_IN["h264"], slots=1)
