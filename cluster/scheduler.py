@@ -128,7 +128,7 @@ _ALLOWED = {
     (_State.WAITING, _State.RUNNING),
     (_State.WAITING, _State.DONE),  # committed by an earlier engine
     (_State.RUNNING, _State.DONE),
-    (_State.RUNNING, _State.WAITING),  # a retry
+    (_State.RUNNING, _State.WAITING),  # it failed: a retry, or the end
 }
 
 
@@ -173,14 +173,15 @@ class Scheduler:
             case Ended(name):
                 entry = self._entries[name]
                 if entry.open_keys:
+                    self._move(entry, _State.WAITING)
                     missing = ", ".join(sorted(str(key) for key in entry.open_keys))
                     return self._give_up(InternalError(f"a task ended without its result: {missing}"))
                 self._move(entry, _State.DONE)
             case Failed(name, error):
                 entry = self._entries[name]
+                self._move(entry, _State.WAITING)
                 if not error.retryable or entry.attempts >= MAX_ATTEMPTS:
                     return self._give_up(error)
-                self._move(entry, _State.WAITING)
             case Cancel():
                 return self._give_up(CanceledError("the job was canceled"))
         return self._advance()

@@ -1,0 +1,71 @@
+"""Plans and results without any media: for tests of the decisions about them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from cluster.documents import TaskKey
+from transcoder.ladder import BUILT_IN
+from transcoder.media import AudioStream, MediaInfo, VideoStream
+from transcoder.plan import Plan, plan_title
+from transcoder.results import ImageResult, PartResult, RenditionPart, SegmentResult
+
+__all__ = ["media_of", "part_result", "plan_of"]
+
+
+def media_of(seconds: int, *, height: int = 480, audio_tracks: int = 1) -> MediaInfo:
+    """A 25 fps source with that many lines, and mono tracks of the same length."""
+    base = Fraction(1, 12800)
+    video = VideoStream(
+        index=0, codec="h264", width=height * 16 // 9, height=height, pixel_format="yuv420p", time_base=base,
+        start_pts=0, end_pts=seconds * 12800, frame_count=25 * seconds, frame_rate=Fraction(25),
+        constant_frame_rate=True,
+    )  # fmt: skip
+    audio = tuple(
+        AudioStream(
+            index=1 + track, codec="aac", sample_rate=48_000, channels=2, layout="stereo",
+            time_base=Fraction(1, 48_000), start_pts=0, end_pts=seconds * 48_000,
+        )
+        for track in range(audio_tracks)
+    )  # fmt: skip
+    return MediaInfo(
+        container="mp4", size_bytes=1000, start=Fraction(0), duration=Fraction(seconds), video=(video,), audio=audio
+    )
+
+
+def plan_of(seconds: int, *, height: int = 480, audio_tracks: int = 1, slots: int = 2) -> Plan:
+    """The plan of such a source."""
+    return plan_title(media_of(seconds, height=height, audio_tracks=audio_tracks), BUILT_IN["h264"], slots=slots)
+
+
+def part_result(plan: Plan, key: TaskKey) -> PartResult:
+    """What a correct attempt of a task reports."""
+    if key.kind == "image":
+        image = ImageResult(
+            role="poster", name="poster.jpg", width=2, height=2, time_seconds=0, size_bytes=1, sha256="0" * 64
+        )
+        return PartResult(images=(image,))
+    chunk = plan.chunks[key.index]
+    if key.kind == "video":
+        names, scale, kind = [rendition.id for rendition in plan.video.renditions], plan.video.timescale, "video"
+    else:
+        names, scale, kind = [plan.audio[key.track].id], plan.audio[key.track].sample_rate, "audio"
+    segments = tuple(
+        SegmentResult(
+            number=segment.number, start=int(segment.start * scale),
+            duration=int((segment.end - segment.start) * scale),
+            frames=int((segment.end - segment.start) * 25), size_bytes=1000, sha256=f"{segment.number:064d}",
+        )
+        for segment in chunk.segments
+    )  # fmt: skip
+    return PartResult(
+        renditions=tuple(
+            RenditionPart.model_validate(
+                {
+                    "rendition": name, "kind": kind, "codecs": "avc1.640015" if kind == "video" else "mp4a.40.2",
+                    "timescale": scale, "codec_config_sha256": "c" * 64, "init_size_bytes": 800, "segments": segments,
+                }
+            )
+            for name in names
+        )
+    )  # fmt: skip
