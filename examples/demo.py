@@ -19,7 +19,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 from support import clips, ffmpeg, hls
@@ -59,7 +58,7 @@ def run(client: Client, source: Path, console: Console) -> Outcome | None:
         )
         if playable_seconds is None and playable["segments"]:
             # Said to be playable is not enough: the first segments are fetched as a player would.
-            served = first_segments(client.playback(created["videoId"])["hlsUrl"])
+            served = hls.fetch_first_segments(client.playback(created["videoId"])["hlsUrl"])
             playable_seconds = time.monotonic() - start
             console.print(
                 f"playable after {playable_seconds:.1f} s: the first segments of {served} renditions are served"
@@ -71,14 +70,6 @@ def run(client: Client, source: Path, console: Console) -> Outcome | None:
         console.print(f"[red]the job ended as {job['status']}: {error.get('code')}: {error.get('message')}")
         return None
     return Outcome(video, job, client.playback(created["videoId"]), playable_seconds, total_seconds)
-
-
-def first_segments(master: str) -> int:
-    """Fetch the first segment of every rendition, as a player without any other credential; gives their number."""
-    playlists = hls.media_playlists(master)
-    for playlist in playlists.video + playlists.audio:
-        httpx.get(hls.segments(playlist)[0], trust_env=False).raise_for_status()
-    return len(playlists.video + playlists.audio)
 
 
 def decoded(master: str) -> tuple[list[int], list[int]]:

@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 import httpx
 import m3u8
 
-__all__ = ["MediaPlaylists", "media_playlists", "segments"]
+__all__ = ["MediaPlaylists", "fetch_first_segments", "media_playlists", "segments"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,17 @@ def media_playlists(master: str | Path) -> MediaPlaylists:
 def segments(playlist: str | Path) -> tuple[str, ...]:
     """Paths or URLs of the segments that a media playlist names now."""
     return tuple(_join(playlist, segment.uri) for segment in m3u8.loads(_text(playlist)).segments)
+
+
+def fetch_first_segments(master: str) -> int:
+    """Fetch the first segment of every rendition, as a player without any other credential; gives their number.
+
+    Errors: httpx.HTTPStatusError where one is not served.
+    """
+    playlists = media_playlists(master)
+    for playlist in playlists.video + playlists.audio:
+        httpx.get(segments(playlist)[0], trust_env=False).raise_for_status()
+    return len(playlists.video + playlists.audio)
 
 
 def _text(source: str | Path) -> str:
