@@ -1,8 +1,8 @@
 """The join verifier: does a finished package hold every picture and sample of its title, once and in its place?
 
 It works from the outside, as a player does: manifests, init segments, media segments. Where the plan, the source's
-`MediaInfo` or the engine's package model is given, it compares with them too. One
-segment at a time is in memory, so it runs in a task over any object store as well as on a folder.
+`MediaInfo` or the engine's package model is given, it compares with them too. One segment at a time is in memory,
+so it runs in a task over any object store as well as on a folder; with `decode` each file is read twice.
 
 A check never raises: damage is a finding with its place. The report decides between READY and FAILED.
 """

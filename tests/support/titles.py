@@ -105,11 +105,11 @@ def _keep(made: MadePart, folder: Path) -> PartResult:
     return PartResult(renditions=made.renditions)
 
 
-def write_manifests(folder: Path, package: Package) -> None:
-    """Write all manifests of a package below its folder."""
+def write_manifests(folder: Path, package: Package, *, now: datetime = NOW) -> None:
+    """Write all manifests of a package below its folder, as if it was first published at `now`."""
     for name in (HLS_MANIFEST, DASH_MANIFEST):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / HLS_MANIFEST).write_text(hls.multivariant(package))
     for rendition in package.renditions:
         (folder / playlist_path(rendition.id)).write_text(hls.media_playlist(package, rendition.id))
-    (folder / DASH_MANIFEST).write_bytes(dash.manifest(package, available_from=NOW, now=NOW))
+    (folder / DASH_MANIFEST).write_bytes(dash.manifest(package, available_from=now, now=now))

@@ -10,6 +10,9 @@ is there. Segments are listed by a SegmentTimeline, and four attributes say the 
 - `suggestedPresentationDelay` is that same length. With the availability start it puts time 0 of the title at the
   first publication on the clock, and a player that joins at the edge minus the delay starts at 0. A player that
   also limits seeking by it (Shaka Player) can be told to ignore it and be started at 0 by its page.
+
+`UTCTiming` gives the publish time itself: everything listed is available by then, whatever a viewer's clock says, and
+without one dash.js asks a public time server.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ _NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
 _PROFILES = "urn:mpeg:dash:profile:isoff-live:2011"
 _CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 _ROLE = "urn:mpeg:dash:role:2011"
+_CLOCK = "urn:mpeg:dash:utc:direct:2014"
 _UPDATE_SECONDS = Fraction(2)
 _MIN_BUFFER_SECONDS = Fraction(2)
 """Two of the short segments at the start, so that waiting for the buffer does not undo the early first picture."""
@@ -59,6 +63,8 @@ def manifest(package: Package, *, available_from: datetime, now: datetime) -> by
         _video_set(period, package)
     for audio in package.audio:
         _audio_set(period, package, audio)
+    if not package.final:
+        ET.SubElement(root, "UTCTiming", {"schemeIdUri": _CLOCK, "value": _date(now)})
     ET.indent(root)
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"

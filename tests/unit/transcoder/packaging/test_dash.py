@@ -99,6 +99,8 @@ def test_every_segment_of_a_growing_title_is_available(title: titles.Title) -> N
         assert root.get("suggestedPresentationDelay") == "PT5S"
         assert available + timedelta(seconds=5) == titles.NOW
         assert datetime.fromisoformat(root.get("publishTime")) == now.astimezone(UTC)
+        # The clock is the manifest's own: no player asks a server elsewhere for the time.
+        assert root.find("d:UTCTiming", _NS).get("schemeIdUri") == "urn:mpeg:dash:utc:direct:2014"
         assert len(_times(root.find("d:Period/d:AdaptationSet/d:SegmentTemplate", _NS))) == count
 
 
