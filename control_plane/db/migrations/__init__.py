@@ -1,0 +1,1 @@
+"""Alembic's folder; `control_plane.db.migrate` runs it at every start."""

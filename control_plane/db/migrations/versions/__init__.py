@@ -1,0 +1,1 @@
+"""One file per version of the schema. A version that was released never changes."""
