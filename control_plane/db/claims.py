@@ -186,8 +186,8 @@ class JobClaims:
 def _claimable() -> Select[tuple[object, ...]]:
     return (
         select(
-            jobs.c.id, jobs.c.type, jobs.c.video_id, jobs.c.owner_id, jobs.c.request, jobs.c.publication, packages.c.prefix,
-            videos.c.source_key, videos.c.error_code, videos.c.error_message, videos.c.error_details,
+            jobs.c.id, jobs.c.type, jobs.c.video_id, jobs.c.owner_id, jobs.c.request, jobs.c.publication,
+            packages.c.prefix, videos.c.source_key, videos.c.error_code, videos.c.error_message, videos.c.error_details,
         )
         .join(videos, videos.c.id == jobs.c.video_id)
         .outerjoin(packages, packages.c.id == jobs.c.package_id)

@@ -12,6 +12,7 @@ from typing import Final
 
 import psycopg
 import structlog
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from control_plane.db.schema import outbox
 from control_plane.events.cloud_event import cloud_event
-from control_plane.events.stream import STREAM, connect, keep_up
+from control_plane.events.stream import STREAM, keep_up
 
 __all__ = ["OutboxRelay"]
 
@@ -38,20 +39,17 @@ _RELAY_LOCK: Final = 0x4672_656C_6179
 class OutboxRelay:
     """Publishes until told to stop; waits out an absent PostgreSQL or Redis."""
 
-    def __init__(self, engine: AsyncEngine, redis_url: str) -> None:
+    def __init__(self, engine: AsyncEngine, redis: Redis) -> None:
         self._engine = engine
-        self._redis = connect(redis_url)
+        self._redis = redis
         self._healthy = True
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish until `stop` is set, woken by PostgreSQL's NOTIFY. Runs once."""
-        try:
-            await keep_up(
-                self._follow, stop,
-                absent=(RedisError, SQLAlchemyError, psycopg.Error, OSError), on_absent=self._on_absent,
-            )  # fmt: skip
-        finally:
-            await self._redis.aclose()
+        """Publish until `stop` is set, woken by PostgreSQL's NOTIFY."""
+        await keep_up(
+            self._follow, stop,
+            absent=(RedisError, SQLAlchemyError, psycopg.Error, OSError), on_absent=self._on_absent,
+        )  # fmt: skip
 
     def _on_absent(self, error: Exception) -> None:
         if self._healthy:

@@ -1,4 +1,4 @@
-"""The Redis stream of events: its name, a client for it, and how to live with a Redis that comes and goes."""
+"""The Redis stream of events: its name, and how to live with a Redis that comes and goes."""
 
 from __future__ import annotations
 
@@ -6,21 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from redis.asyncio import Redis
-
-__all__ = ["RETRY_SECONDS", "STREAM", "connect", "keep_up"]
+__all__ = ["STREAM", "keep_up"]
 
 STREAM: Final = "framemill:events"
 RETRY_SECONDS: Final = 1.0
-_SOCKET_TIMEOUT_SECONDS: Final = 10.0
-
-
-def connect(redis_url: str) -> Redis:
-    """A client of the given `redis://` or `unix://` URL; nothing is connected yet. The caller closes it.
-
-    RESP2 pins the shape of the answers, which differs between protocols.
-    """
-    return Redis.from_url(redis_url, protocol=2, socket_timeout=_SOCKET_TIMEOUT_SECONDS, socket_connect_timeout=2.0)
 
 
 async def keep_up(

@@ -10,9 +10,10 @@ import contextlib
 from typing import Any, Final
 
 import structlog
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from control_plane.events.stream import STREAM, connect, keep_up
+from control_plane.events.stream import STREAM, keep_up
 
 __all__ = ["Wakeup"]
 
@@ -29,8 +30,8 @@ UNHEALTHY_SECONDS: Final = 1.0
 class Wakeup:
     """Take a ticket, read the truth, then wait for the ticket: a change in between wakes at once."""
 
-    def __init__(self, redis_url: str) -> None:
-        self._redis = connect(redis_url)
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
         self._changed = asyncio.Event()
         self._healthy = False
 
@@ -52,12 +53,11 @@ class Wakeup:
         changed.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Follow the stream until `stop` is set; wait out an absent Redis. Runs once."""
+        """Follow the stream until `stop` is set; wait out an absent Redis."""
         try:
             await keep_up(self._follow, stop, absent=(RedisError, OSError), on_absent=self._on_absent)
         finally:
             self._healthy = False
-            await self._redis.aclose()
 
     def _on_absent(self, error: Exception) -> None:
         if self._healthy:
