@@ -149,6 +149,7 @@ def _snapshot(job_id: UUID, job: RowMapping, total: int, committed: int) -> dict
             "seconds": str(publication.seconds),
             "totalSeconds": str(publication.total_seconds),
             "final": publication.final,
+            "availableFrom": publication.available_from.isoformat() if publication.available_from else None,
         },
         "tasksTotal": total,
         "tasksCommitted": committed,

@@ -31,6 +31,10 @@ def _error(row: RowMapping) -> ErrorView | None:
     return ErrorView(code=row["error_code"], message=row["error_message"], details=row["error_details"] or {})
 
 
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
 def video_view(row: RowMapping) -> VideoView:
     """A row of `videos`."""
     return VideoView(
@@ -77,14 +81,15 @@ def job_event(row: RowMapping, job: JobView) -> JobEvent:
             "publication": Publication(
                 segments=publication["segments"], seconds=Fraction(publication["seconds"]),
                 total_seconds=Fraction(publication["totalSeconds"]), final=publication["final"],
+                available_from=_time(publication["availableFrom"]),
             ),
             "tasks_total": data["tasksTotal"],
             "tasks_committed": data["tasksCommitted"],
             "cancel_requested": data["cancelRequested"],
             "error": ErrorView.model_validate(data["error"]) if data["error"] else None,
             "report": job.report if data["finishedAt"] else None,
-            "started_at": datetime.fromisoformat(data["startedAt"]) if data["startedAt"] else None,
-            "finished_at": datetime.fromisoformat(data["finishedAt"]) if data["finishedAt"] else None,
+            "started_at": _time(data["startedAt"]),
+            "finished_at": _time(data["finishedAt"]),
             "cursor": row["job_seq"],
         }
     )  # fmt: skip
