@@ -179,7 +179,10 @@ class Scheduler:
                 self._move(entry, _State.DONE)
             case Failed(name, error):
                 entry = self._entries[name]
-                self._move(entry, _State.WAITING)
+                # A process that dies after its last part was committed has done its work.
+                self._move(entry, _State.WAITING if entry.open_keys else _State.DONE)
+                if entry.state is _State.DONE:
+                    return self._advance()
                 if not error.retryable or entry.attempts >= MAX_ATTEMPTS:
                     return self._give_up(error)
             case Cancel():

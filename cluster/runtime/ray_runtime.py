@@ -2,21 +2,23 @@
 
 Ray retries nothing: retries belong to chunk tasks and are typed. A dead worker is an error like any other, and
 a call whose iterator is closed is cancelled by force, because an encoder does not listen.
+
+Ray is imported when a runtime is made, and not before: whether it may listen beyond loopback is read from the
+environment at its import.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
+import sys
 import traceback
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import cast
-
-import ray
-import ray.exceptions
+from typing import Any
 
 from cluster.ports import Part, TaskCall
 from transcoder.errors import FramemillError, InternalError, ResourceMissingError, WorkerCrashedError
@@ -24,6 +26,8 @@ from transcoder.errors import FramemillError, InternalError, ResourceMissingErro
 __all__ = ["RayRuntime"]
 
 _log = logging.getLogger(__name__)
+
+_LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 _OBJECT_STORE_BYTES = 80 * 1024 * 1024
 """Nearly the least Ray accepts: results are small documents, media never goes through Ray."""
@@ -42,34 +46,29 @@ class RayRuntime:
 
     def __init__(self, *, address: str | None = None, cpus: int | None = None) -> None:
         """Connect. Errors: ResourceMissingError where the cluster cannot be reached or started."""
-        # Ray listens on all interfaces unless it believes that clusters are not for this system.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        self._ray = ray = _import_ray(local=address is None)
         try:
             if address:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             else:
-                os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
                 ray.init(
                     num_cpus=cpus, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False,
                     logging_level=logging.ERROR, object_store_memory=_OBJECT_STORE_BYTES,
                 )  # fmt: skip
         except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
             raise ResourceMissingError(f"Ray cannot be used: {error}") from error
+        self._execute = ray.remote(max_retries=0)(_execute)
 
     @property
     def slots(self) -> int:
         """CPUs of the cluster as it is now."""
-        return max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     async def run(self, call: TaskCall) -> AsyncIterator[Part]:
         """Run a call somewhere in the cluster; see `cluster.ports.Runtime`."""
-        # Ray types a generator task as the reference of one value; with `streaming` it is a generator of references.
-        generator = cast(
-            "ray.ObjectRefGenerator",
-            _execute.options(num_cpus=call.cpus, name=call.name, num_returns="streaming").remote(
-                call.function, call.arguments
-            ),
+        ray = self._ray
+        generator = self._execute.options(num_cpus=call.cpus, name=call.name, num_returns="streaming").remote(
+            call.function, call.arguments
         )
         finished = False
         try:
@@ -93,13 +92,25 @@ class RayRuntime:
 
     def close(self) -> None:
         """Leave the cluster; a local one stops."""
-        ray.shutdown()
+        self._ray.shutdown()
 
 
-@ray.remote(max_retries=0)
-def _execute(function: object, arguments: tuple[object, ...]) -> Iterator[Part | _Failure]:
+def _import_ray(*, local: bool) -> Any:
+    """Ray, set up before its import. Typed as Any: Ray's own types know no streaming generators."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if local:
+        # Ray binds to loopback only where it believes that clusters are not for this system.
+        if "ray" in sys.modules and os.environ.get(_LOOPBACK_ONLY) != "0":
+            raise InternalError("Ray was imported before the runtime could bind it to loopback")
+        os.environ[_LOOPBACK_ONLY] = "0"
+    return importlib.import_module("ray")
+
+
+def _execute(function: Callable[..., Iterator[Part]], arguments: tuple[object, ...]) -> Iterator[Part | _Failure]:
+    """What runs in the worker."""
     try:
-        yield from function(*arguments)  # type: ignore[operator]
+        yield from function(*arguments)
     except FramemillError as error:
         yield _Failure(error, "")
     except Exception as error:

@@ -95,6 +95,13 @@ def test_a_retryable_error_is_tried_three_times_in_all() -> None:
     assert handle(Failed("video-0", error)) == [GiveUp(error)]
 
 
+def test_a_death_after_the_last_commit_is_no_failure() -> None:
+    handle = Checked(video(0))
+    handle(Slots(1))
+    handle(Committed(TaskKey(kind="video", index=0)))
+    assert handle(Failed("video-0", UnsupportedMediaError("whatever"))) == [Complete()]
+
+
 def test_an_error_that_will_not_pass_ends_the_job_at_once() -> None:
     handle = Checked(video(0), video(1))
     handle(Slots(2))

@@ -1,0 +1,119 @@
+"""The Ray runtime: parts as they come, typed errors, dead workers, cancellation, and nothing beyond loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import signal
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import cast
+
+import psutil
+import pytest
+
+from cluster.documents import TaskKey
+from cluster.ports import Part, TaskCall
+from cluster.runtime.ray_runtime import RayRuntime
+from transcoder.errors import InternalError, UnsupportedMediaError, WorkerCrashedError
+
+KEY = TaskKey(kind="image")
+
+
+def count(numbers: int) -> Iterator[Part]:
+    for number in range(numbers):
+        yield Part(KEY, number)
+
+
+def refuse() -> Iterator[Part]:
+    yield Part(KEY, 1)
+    raise UnsupportedMediaError("broken", {"where": 7})
+
+
+def fail() -> Iterator[Part]:
+    raise ZeroDivisionError("a secret in a message")
+    yield
+
+
+def die() -> Iterator[Part]:
+    yield Part(KEY, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang(pid_file: str) -> Iterator[Part]:
+    Path(pid_file).write_text(str(os.getpid()))
+    yield Part(KEY, 1)
+    signal.pause()
+
+
+async def results(runtime: RayRuntime, call: TaskCall) -> list[object]:
+    return [part.result async for part in runtime.run(call)]
+
+
+# Ray pickles functions of importable modules by name; a test module is none for its workers.
+@pytest.fixture(autouse=True)
+def by_value() -> None:
+    import sys
+
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+async def test_parts_come_in_order(runtime: RayRuntime) -> None:
+    assert await results(runtime, TaskCall("count", count, (5,))) == [0, 1, 2, 3, 4]
+
+
+async def test_our_errors_arrive_as_they_are(runtime: RayRuntime) -> None:
+    with pytest.raises(UnsupportedMediaError) as caught:
+        await results(runtime, TaskCall("refuse", refuse, ()))
+    assert (caught.value.message, caught.value.details) == ("broken", {"where": 7})
+
+
+async def test_an_unexpected_error_leaks_nothing(runtime: RayRuntime) -> None:
+    with pytest.raises(InternalError) as caught:
+        await results(runtime, TaskCall("fail", fail, ()))
+    assert "secret" not in caught.value.message + str(caught.value.details)
+    assert caught.value.details["errorId"]
+    assert not caught.value.retryable
+
+
+async def test_a_dead_worker_is_retryable(runtime: RayRuntime) -> None:
+    with pytest.raises(WorkerCrashedError) as caught:
+        await results(runtime, TaskCall("die", die, ()))
+    assert caught.value.retryable
+
+
+async def test_closing_kills_the_task(runtime: RayRuntime, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    async with aclosing(cast("AsyncGenerator[Part]", runtime.run(TaskCall("hang", hang, (str(pid_file),))))) as parts:
+        await anext(parts)
+    pid = int(pid_file.read_text())
+    async with asyncio.timeout(5):
+        while psutil.pid_exists(pid):  # noqa: ASYNC110 - it is no child of ours
+            await asyncio.sleep(0.02)
+
+
+async def test_nothing_listens_beyond_loopback(
+    runtime: RayRuntime, busy_workers: Callable[[], list[psutil.Process]]
+) -> None:
+    await results(runtime, TaskCall("count", count, (1,)))
+    own = psutil.Process()
+    processes = [own, *own.children(recursive=True)]
+    listening = [
+        (connection.laddr.ip, " ".join(process.cmdline())[:60])
+        for process in processes
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening
+    for address, name in listening:
+        ip = ipaddress.ip_address(address)
+        mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+        assert (mapped or ip).is_loopback, f"{name} listens on {address}"
+
+
+def test_slots_are_the_cpus(runtime: RayRuntime) -> None:
+    assert runtime.slots == 2
