@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from cluster.documents import Commit, JobState, Publication
+from cluster.documents import Commit, JobState, Publication, TaskKey
 from cluster.ports import JobLedger, ObjectStore
 from cluster.tasks import attempt_prefix
 from transcoder.errors import AlreadyExistsError, NotFoundError
@@ -39,12 +40,17 @@ class Publisher:
         self._store, self._ledger, self._plan = store, ledger, plan
         self._published = state.publication
         self._commits = {commit.key: commit for commit in state.commits}
-        self._promoted: set[Commit] = set()
+        self._promoted: set[TaskKey] = set()
 
     @property
     def commits(self) -> tuple[Commit, ...]:
         """Everything that is committed by now."""
         return tuple(self._commits.values())
+
+    @property
+    def published(self) -> Publication:
+        """What players can see."""
+        return self._published
 
     def add(self, commit: Commit) -> None:
         """Take note of a new commit; `publish` shows it once everything before it is there."""
@@ -52,8 +58,7 @@ class Publisher:
 
     async def publish(self) -> Publication:
         """Publish what has become visible since the last time. Does nothing where nothing has."""
-        await asyncio.to_thread(self._promote)
-        package = self.package(final=False)
+        package = await asyncio.to_thread(self._prepare, self.commits, final=False)
         if package.segments > self._published.segments:
             available = self._published.available_from or datetime.now(UTC)
             await asyncio.to_thread(self._write_manifests, package, available)
@@ -62,8 +67,7 @@ class Publisher:
 
     async def finish(self) -> Package:
         """Publish the final manifests, VOD and static, after the verifier agreed. The one step to `final`."""
-        await asyncio.to_thread(self._promote)
-        package = self.package(final=True)
+        package = await asyncio.to_thread(self._prepare, self.commits, final=True)
         available = self._published.available_from or datetime.now(UTC)
         await asyncio.to_thread(self._write_manifests, package, available)
         await self._record(package, available)
@@ -71,9 +75,7 @@ class Publisher:
 
     def package(self, *, final: bool) -> Package:
         """The package model of what is committed now."""
-        video = {c.key.index: c.result for c in self.commits if c.key.kind == "video"}
-        audio = {(c.key.track, c.key.index): c.result for c in self.commits if c.key.kind == "audio"}
-        return build(self._plan, video, audio, final=final)
+        return self._package(self.commits, final=final)
 
     async def _record(self, package: Package, available: datetime) -> None:
         self._published = Publication(
@@ -82,8 +84,20 @@ class Publisher:
         )  # fmt: skip
         await self._ledger.publish(self._published)
 
-    def _promote(self) -> None:
-        for commit in [c for c in self.commits if c not in self._promoted]:
+    def _package(self, commits: Iterable[Commit], *, final: bool) -> Package:
+        video = {c.key.index: c.result for c in commits if c.key.kind == "video"}
+        audio = {(c.key.track, c.key.index): c.result for c in commits if c.key.kind == "audio"}
+        return build(self._plan, video, audio, final=final)
+
+    def _prepare(self, commits: tuple[Commit, ...], *, final: bool) -> Package:
+        """Runs in a thread, on a snapshot: the loop goes on and commits more meanwhile."""
+        self._promote(commits)
+        return self._package(commits, final=final)
+
+    def _promote(self, commits: tuple[Commit, ...]) -> None:
+        for commit in commits:
+            if commit.key in self._promoted:
+                continue
             prefix = attempt_prefix(commit.key, commit.attempt)
             for part in commit.result.renditions:
                 for segment in part.segments:
@@ -95,7 +109,7 @@ class Publisher:
                     self._link(f"{prefix}/{part.rendition}/init.mp4", init_path(part.rendition))
             for image in commit.result.images:
                 self._link(f"{prefix}/{image.name}", f"thumbnails/{image.name}")
-            self._promoted.add(commit)
+            self._promoted.add(commit.key)
 
     def _link(self, source: str, target: str) -> None:
         try:

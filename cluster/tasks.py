@@ -17,7 +17,8 @@ from cluster.ports import ObjectStore, Part
 from cluster.scratch import scratch_folder
 from cluster.stores import open_store
 from transcoder.errors import VerificationError
-from transcoder.media import Keyframe, VideoStream
+from transcoder.media import Keyframe, MediaInfo, VideoStream
+from transcoder.packaging.package import Package
 from transcoder.part import MadePart, make_audio_parts, make_video_part
 from transcoder.plan import AudioTrack, Chunk, Plan, VideoTrack
 from transcoder.probe import probe
@@ -105,9 +106,10 @@ def image_task(source: Source, packages: StoreSpec, key: TaskKey, attempt: int, 
     yield Part(key, PartResult(images=(image,), **started.read()))
 
 
-def verify_task(packages: StoreSpec, key: TaskKey, plan: Plan) -> Iterator[Part]:
-    """Check the whole title as a player will read it: one part with the verifier's report."""
-    yield Part(key, verify_package(open_store(packages).read, plan=plan, growing=True))
+def verify_task(packages: StoreSpec, key: TaskKey, media: MediaInfo, plan: Plan, package: Package) -> Iterator[Part]:
+    """Check the whole title as a player will read it, before it is closed: one part with the verifier's report."""
+    opened = open_store(packages).read
+    yield Part(key, verify_package(opened, media=media, plan=plan, package=package, growing=True))
 
 
 def _delivered(made: MadePart, key: TaskKey, attempt: int, store: ObjectStore, started: _Stopwatch) -> Part:
