@@ -1,8 +1,9 @@
 """The composition root: builds every part of a role once and runs them in one event loop.
 
-Order of a start: services (embedded or given), migrations, the key, the addresses, Ray, the parts; only then the
-addresses are announced. Order of a stop: the doors take no new calls and let open ones end, the dispatcher leaves
-its jobs to the next one and releases its lease, the connections close, the embedded services end last.
+Order of a start: services (embedded or given), migrations, the key, the HTTP address, Ray, the gRPC address, the
+parts; only then the addresses are announced. Order of a stop: the doors take no new calls and let open ones end while
+the dispatcher leaves its jobs to the next one and releases its lease; then the connections close, and the embedded
+services end last.
 """
 
 from __future__ import annotations
@@ -158,29 +159,34 @@ async def run_role(settings: Settings, role: Role, announce: Callable[[Running],
     Errors: those of `open_platform`; ResourceMissingError for an address that cannot be bound or Ray.
     """
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    _stop_on_signals(stop)
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(open_platform(settings, role))
         parts: list[Callable[[], Awaitable[None]]] = [lambda: platform.wakeup.run(stop)]
         http = HttpServer(_app(platform, stop), settings.http_address) if role in {"serve", "api"} else None
         if http is not None:
             parts.append(lambda: _serve_http(http, stop))
-        grpc_address = None
-        if role in {"serve", "grpc"}:
-            server = GrpcServer(platform.services)
-            grpc_address = await server.start(settings.grpc_address)
-            stack.push_async_callback(server.stop)
         if role in {"serve", "worker"}:
-            # In a thread, where Ray leaves the signal handlers alone: a stop is ours to handle.
+            # Before gRPC has threads, because Ray forks. It also puts a handler of its own on SIGTERM.
             runtime = await asyncio.to_thread(RayRuntime, address=settings.ray_address)
+            _stop_on_signals(stop)
             stack.push_async_callback(asyncio.to_thread, runtime.close)
             dispatcher = Dispatcher(platform.engine, platform.wakeup, job_runner(platform, runtime), settings)
             relay = OutboxRelay(platform.engine, platform.redis)
             parts += [lambda: dispatcher.run(stop), lambda: relay.run(stop)]
+        grpc_address = None
+        if role in {"serve", "grpc"}:
+            server = GrpcServer(platform.services)
+            grpc_address = await server.start(settings.grpc_address)
+            parts.append(lambda: _serve_grpc(server, stop))
         http_address = None if http is None else http.address
         await _run_all(parts, stop, lambda: announce(Running(platform, http_address, grpc_address)))
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
 
 
 def _app(platform: Platform, stop: asyncio.Event) -> FastAPI:
@@ -194,6 +200,13 @@ async def _serve_http(server: HttpServer, stop: asyncio.Event) -> None:
     stopped.cancel()
     server.stop()
     await serving
+
+
+async def _serve_grpc(server: GrpcServer, stop: asyncio.Event) -> None:
+    try:
+        await stop.wait()
+    finally:
+        await server.stop()
 
 
 async def _run_all(

@@ -10,6 +10,7 @@ import click
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from control_plane.cli.connection import CALL_SECONDS, Connection, connection_options
@@ -48,12 +49,17 @@ def list_jobs(connection: Connection, video_id: str, limit: int, as_json: bool) 
     if as_json:
         click.echo(json.dumps({"jobs": [as_document(job) for job in found]}, indent=2))
         return
-    table = Table("job", "type", "state", "tasks", "ladder", "created", box=None)
+    table = Table(box=None)
+    for column in ("job", "type", "state", "tasks", "ladder", "created"):
+        table.add_column(column, no_wrap=True)
     for job in found:
         tasks = f"{job.progress.tasks_committed}/{job.progress.tasks_total}"
         created = job.create_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(job.job_id, job.type, state_name(job), tasks, job.ladder, created)
-    Console().print(table)
+    # Never narrower than the table: a cut-off id is of no use to the next command.
+    console = Console()
+    whole = Measurement.get(console, console.options.update(max_width=1000), table)
+    Console(width=max(console.width, whole.maximum)).print(table)
 
 
 @jobs.command()

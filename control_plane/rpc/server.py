@@ -47,10 +47,6 @@ class GrpcServer:
         await self._health.set(_SERVICE, health_pb2.HealthCheckResponse.SERVING)
         return f"{host}:{port}"
 
-    async def wait(self) -> None:
-        """Until the server has stopped."""
-        await self._server.wait_for_termination()
-
     async def stop(self) -> None:
         """Say NOT_SERVING, let calls end for two seconds, then cancel what still runs."""
         await self._health.enter_graceful_shutdown()

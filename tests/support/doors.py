@@ -17,6 +17,7 @@ from typing import Any
 import av
 import httpx
 import numpy as np
+import structlog
 from fastapi import FastAPI
 
 from cluster.ports import ObjectStore
@@ -92,7 +93,7 @@ async def open_doors() -> AsyncIterator[Doors]:
             max_upload_bytes=MAX_UPLOAD_BYTES,
         )  # fmt: skip
         stop = asyncio.Event()
-        async with open_platform(settings, "serve") as platform:
+        async with _logging_to(Path(folder, "log")), open_platform(settings, "serve") as platform:
             store = open_store(platform.store_spec)
             app = create_app(platform.services, store, settings, stopping=stop)
             http, grpc = HttpServer(app, settings.http_address), GrpcServer(platform.services)
@@ -115,6 +116,17 @@ async def open_doors() -> AsyncIterator[Doors]:
                     http.stop()
                     await grpc.stop()
                     await asyncio.gather(*running)
+
+
+@asynccontextmanager
+async def _logging_to(path: Path) -> AsyncIterator[None]:
+    """The servers' log in a file: stdout belongs to the commands under test."""
+    with path.open("a") as file:
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(file))
+        try:
+            yield
+        finally:
+            structlog.reset_defaults()
 
 
 _CLIP: list[bytes] = []

@@ -126,9 +126,10 @@ async def test_watch_replays_follows_and_resumes(doors: Doors, stub: Any, key: A
     video = (await doors.upload())["videoId"]
     job = (await doors.transcode(video))["id"]
     call = stub.WatchJob(pb.WatchJobRequest(job_id=job), metadata=key, timeout=20)
-    events = [await call.read()]
+    coming = aiter(call)
+    events = [await anext(coming)]
     await stub.CancelJob(pb.CancelJobRequest(job_id=job), metadata=key)
-    events += [event async for event in call]
+    events += [event async for event in coming]
     assert [event.cursor for event in events] == list(range(1, len(events) + 1))
     assert events[-1].type == "job.canceled"
     assert events[-1].job.state == pb.JOB_STATE_CANCELED
@@ -215,6 +216,8 @@ async def test_the_client_commands(doors: Doors, tmp_path: Path, capfd: pytest.C
     assert (code, shown["state"], shown["videoId"]) == (0, "JOB_STATE_QUEUED", submitted["video"]["id"])
     code, listed = await run("jobs", "list", "--video", submitted["video"]["id"])
     assert (code, [found["type"] for found in listed["jobs"]]) == (0, ["TRANSCODE", "ANALYZE"])
+    assert await asyncio.to_thread(main, ["jobs", "list", *where]) == 0
+    assert f" {job} " in capfd.readouterr().out
     code, canceled = await run("jobs", "cancel", job)
     assert (code, canceled["state"]) == (0, "JOB_STATE_CANCELED")
     code, watched = await run("jobs", "watch", job)
