@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import socket
 import stat
@@ -15,6 +17,8 @@ from pathlib import Path
 import pytest
 from support.doors import small_clip
 from support.service import serve
+
+from control_plane.embedded import EmbeddedServices
 
 
 @pytest.fixture
@@ -71,3 +75,55 @@ def test_an_address_in_use_is_said(data: Path) -> None:
         code, message = failed_start("--data", str(data), "--http", address, "--grpc", "127.0.0.1:0")
     assert code == 5
     assert f"cannot listen for HTTP on {address}" in message
+
+
+def test_one_role_a_process(data: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(small_clip())
+    embedded = EmbeddedServices(data / "services")
+    embedded.start()
+    environment = {
+        **os.environ,
+        "FRAMEMILL_DATA_DIR": str(data / "shared"),
+        "FRAMEMILL_DATABASE_DSN": embedded.database_dsn,
+        "FRAMEMILL_REDIS_URL": embedded.redis_url,
+        "FRAMEMILL_HTTP_ADDRESS": "127.0.0.1:0",
+        "FRAMEMILL_GRPC_ADDRESS": "127.0.0.1:0",
+    }
+    with contextlib.ExitStack() as stack:
+        stack.callback(embedded.stop)
+        said = {role: stack.enter_context(role_process(role, environment)) for role in ("api", "grpc", "worker")}
+        found = subprocess.run(
+            [
+                sys.executable, "-m", "control_plane.cli.main", "submit", str(clip), "--wait", "--json",
+                "--http", said["api"]["HTTP"], "--grpc", said["grpc"]["gRPC"],
+                "--api-key", (data / "shared" / "api-key").read_text().strip(),
+            ],
+            capture_output=True, text=True, timeout=90, check=False,
+        )  # fmt: skip
+        assert found.returncode == 0, found.stderr
+        assert json.loads(found.stdout)["job"]["state"] == "JOB_STATE_SUCCEEDED"
+
+
+@contextlib.contextmanager
+def role_process(role: str, environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """A role in a process of its own: what it printed until it was ready. It must end cleanly by SIGTERM."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "control_plane.cli.main", role],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            said = {}
+            for line in process.stdout:
+                if line.strip() == "ready":
+                    break
+                name, _, value = line.partition("  ")
+                said[name] = value.strip()
+            else:
+                raise AssertionError(f"framemill {role} did not start")
+            yield said
+            process.terminate()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
