@@ -31,7 +31,7 @@ from control_plane.rest.server import HttpServer
 from control_plane.rpc.server import GrpcServer
 from control_plane.settings import Settings
 
-__all__ = ["MAX_UPLOAD_BYTES", "Doors", "open_doors", "small_clip"]
+__all__ = ["MAX_UPLOAD_BYTES", "Doors", "error_of", "open_doors", "small_clip"]
 
 MAX_UPLOAD_BYTES = 2 * 1024 * 1024
 
@@ -116,6 +116,14 @@ async def open_doors() -> AsyncIterator[Doors]:
                     http.stop()
                     await grpc.stop()
                     await asyncio.gather(*running)
+
+
+def error_of(answer: httpx.Response) -> tuple[int, str]:
+    """Status and code of an error, which must have our form."""
+    body = answer.json()
+    assert set(body) <= {"code", "message", "details"}
+    assert body["message"]
+    return answer.status_code, body["code"]
 
 
 @asynccontextmanager
