@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["STREAM", "keep_up"]
 
 STREAM: Final = "framemill:events"
 RETRY_SECONDS: Final = 1.0
+CANCEL_AGAIN_SECONDS: Final = 0.2
 
 
 async def keep_up(
@@ -34,7 +35,15 @@ async def keep_up(
                 on_absent(error)
                 await asyncio.wait({stopped}, timeout=RETRY_SECONDS)
     finally:
-        for future in (running, stopped):
-            if future is not None and not future.done():
-                future.cancel()
-                await asyncio.wait({future})
+        await _end(stopped)
+        if running is not None:
+            await _end(running)
+
+
+async def _end(future: asyncio.Future[Any]) -> None:
+    """Cancel until it has ended: a client library may lose a cancellation that meets an answer."""
+    while not future.done():
+        future.cancel()
+        await asyncio.wait({future}, timeout=CANCEL_AGAIN_SECONDS)
+    if not future.cancelled():
+        future.exception()

@@ -31,7 +31,7 @@ class Servers:
     """Both servers in a folder of their own, with a short path: the path of a socket is limited."""
 
     def __init__(self) -> None:
-        self.data_dir = Path(tempfile.mkdtemp(prefix="fm-", dir="/tmp"))  # noqa: S108
+        self.data_dir = Path(tempfile.mkdtemp(prefix="fm-", dir="/tmp"))
         self._services = EmbeddedServices(self.data_dir)
 
     @property

@@ -92,7 +92,7 @@ async def test_an_epoch_never_goes_back(engine: AsyncEngine) -> None:
 
 
 async def test_one_live_job_of_a_type_per_video(engine: AsyncEngine) -> None:
-    video, job = await uploaded_video(engine)
+    _, job = await uploaded_video(engine)
     copy = text(
         "INSERT INTO jobs (id, owner_id, video_id, type, status, status_reason, request, priority, labels, publication)"
         " SELECT :new, owner_id, video_id, type, 'QUEUED', '', request, 0, labels, publication FROM jobs"

@@ -40,5 +40,5 @@ def test_an_illegal_step_tells_the_history_also_after_pickling() -> None:
 
 def test_every_state_is_live_or_terminal() -> None:
     assert set(TRANSITIONS) == set(JobStatus)
-    assert LIVE == {Q, R}
+    assert {Q, R} == LIVE
     assert TERMINAL == {S, F, C} == set(TERMINAL_EVENTS.values())
