@@ -6,6 +6,9 @@ import os
 
 from hypothesis import settings
 
+# Real servers, started for the first test that asks for them.
+pytest_plugins = ["support.truth_fixtures"]
+
 # Nothing that a test starts may report to anybody.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 

@@ -121,7 +121,9 @@ class _Output:
         if resume:
             raise InvalidInputError(f"{self.folder.name} is finished: there is nothing to resume")
         if self.journal.exists():
-            raise InvalidInputError(f"{self.folder.name} was begun before: go on with --resume, or remove it and its journal")
+            raise InvalidInputError(
+                f"{self.folder.name} was begun before: go on with --resume, or remove it and its journal"
+            )
         if self.folder.exists() and any(self.folder.iterdir()):
             raise InvalidInputError(f"{self.folder.name} is not empty")
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -133,8 +135,13 @@ class _Output:
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @_LADDER
 @_SEGMENTS
-@click.option("--lane", type=click.Choice(["auto", "cpu", "nvdec-cpu", "nvenc"]), default="auto", show_default=True,
-              help="The hardware path. Other than `auto` it is a requirement.")
+@click.option(
+    "--lane",
+    type=click.Choice(["auto", "cpu", "nvdec-cpu", "nvenc"]),
+    default="auto",
+    show_default=True,
+    help="The hardware path. Other than `auto` it is a requirement.",
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted transcode into OUT.")
 @_JSON
 def transcode(
@@ -188,7 +195,9 @@ def _progress() -> Iterator[Any]:
 
         def show(now: EngineProgress) -> None:
             playable = f"playable: {now.playable_seconds:.1f} s" if now.playable_seconds else ""
-            bar.update(task, description=now.stage, total=now.total_seconds, completed=now.done_seconds, playable=playable)
+            bar.update(
+                task, description=now.stage, total=now.total_seconds, completed=now.done_seconds, playable=playable
+            )
 
         yield show
 

@@ -43,7 +43,9 @@ def plan(console: Console, planned: Plan, lane: str) -> None:
     """The ladder and the chunks of a dry run."""
     ladder = Table("rendition", "size", "codec", "cap", title="Ladder")
     for rendition in planned.video.renditions:
-        ladder.add_row(rendition.id, f"{rendition.width}x{rendition.height}", rendition.codec, _bits(rendition.max_bitrate))
+        ladder.add_row(
+            rendition.id, f"{rendition.width}x{rendition.height}", rendition.codec, _bits(rendition.max_bitrate)
+        )
     for track in planned.audio:
         ladder.add_row(track.id, f"{track.channels} ch {track.sample_rate} Hz {track.language or ''}".strip(),
                        track.codec, _bits(track.bitrate))  # fmt: skip

@@ -8,11 +8,17 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 from support.plans import media_of, part_result, plan_of
+from support.truth import PRINCIPAL, Leader, transcode_job
 
 from cluster.documents import JobRequest, Publication, TaskKey
 from cluster.ledgers.journal import JournalLedger
 from cluster.ports import JobLedger
+from control_plane.db.job_ledger import PostgresJobLedger
+from control_plane.events import Wakeup
+from control_plane.service.jobs import JobService
+from control_plane.service.views import JobStatus
 from transcoder.errors import CanceledError, ConflictError, LeaseLostError, StorageError, UnsupportedMediaError
 from transcoder.results import PartResult
 
@@ -29,9 +35,15 @@ class Job:
     outcome: Callable[[], Awaitable[str | None]]
 
 
-@pytest.fixture(params=["journal"])
-def job(request: pytest.FixtureRequest, tmp_path: Path) -> Job:
-    assert request.param == "journal"
+@pytest.fixture(params=["journal", "postgres"])
+def job(request: pytest.FixtureRequest) -> Job:
+    """A job of its own in each technology."""
+    made: Job = request.getfixturevalue(f"{request.param}_job")
+    return made
+
+
+@pytest.fixture
+def journal_job(tmp_path: Path) -> Job:
     path = tmp_path / "out.journal"
     ledgers = [JournalLedger.create(path, "job", JobRequest())]
 
@@ -45,6 +57,22 @@ def job(request: pytest.FixtureRequest, tmp_path: Path) -> Job:
         return end["status"] if end else None
 
     return Job(ledgers[0], take_over, outcome)
+
+
+@pytest.fixture
+async def postgres_job(engine: AsyncEngine, wakeup: Wakeup, leader: Leader) -> Job:
+    leaders = [leader]
+    view, ledger = await transcode_job(engine, leader, wakeup)
+
+    async def take_over() -> JobLedger:
+        leaders.append(await leaders[-1].replaced())
+        return PostgresJobLedger(engine, view.id, leaders[-1].epoch)
+
+    async def outcome() -> str | None:
+        status = (await JobService(engine, wakeup).get(PRINCIPAL, view.id)).status
+        return None if status is JobStatus.RUNNING else status.value
+
+    return Job(ledger, take_over, outcome)
 
 
 async def planned(job: Job) -> JobLedger:
