@@ -11,6 +11,7 @@ owner that was killed, and start afresh: PostgreSQL then recovers from its log.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import fcntl
 import os
@@ -98,6 +99,8 @@ class EmbeddedServices:
         """Lock the directory, end what a killed owner left behind, start both servers. Blocks."""
         self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = _take_lock(self._data_dir / "lock")
+        # For an owner that leaves without unwinding its contexts; who is killed is seen to by the next owner.
+        atexit.register(self.stop)
         try:
             for folder in ("postgres", "valkey"):
                 _end_leftovers(self._data_dir / folder)
@@ -113,8 +116,10 @@ class EmbeddedServices:
 
     def stop(self) -> None:
         """End both servers, Valkey first, and give the directory free. Blocks; safe to call again."""
+        atexit.unregister(self.stop)
         if self._valkey is not None:
-            self._valkey.stop()
+            if self._valkey.is_running():
+                self._valkey.stop()
             self._valkey = None
         if self._postgres is not None:
             _stop_postgres(self._postgres)

@@ -84,6 +84,23 @@ async def test_data_survives_an_owner_that_is_killed(data_dir: Path) -> None:
     assert servers_of(data_dir) == []
 
 
+async def test_an_owner_that_just_ends_leaves_no_server(data_dir: Path) -> None:
+    script = OWNER.replace("time.sleep(600)", "raise SystemExit(3)")
+    ended = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", script, str(data_dir)], capture_output=True, check=False, timeout=60
+    )
+    assert ended.returncode == 3
+    assert servers_of(data_dir) == []
+
+
+async def test_a_server_that_dies_does_not_keep_the_other_one(data_dir: Path) -> None:
+    async with EmbeddedServices(data_dir):
+        (valkey,) = [process for process in servers_of(data_dir) if process.cwd().endswith("/valkey")]
+        valkey.kill()
+        await asyncio.to_thread(valkey.wait)
+    assert servers_of(data_dir) == []
+
+
 async def test_nothing_listens_on_a_network_and_the_folders_are_private(data_dir: Path) -> None:
     async with EmbeddedServices(data_dir) as services:
         listening = [c for process in servers_of(data_dir) for c in process.net_connections("inet")]
