@@ -109,7 +109,8 @@ def show(outcome: Outcome, frames: list[int], samples: list[int], expected: int,
     summary.add_row("first segment playable after", f"{outcome.playable_seconds:.1f} s")
     summary.add_row("READY after", f"{outcome.total_seconds:.1f} s")
     summary.add_row("length of the video", f"{outcome.playback['durationSeconds']:.2f} s")
-    summary.add_row("tasks", str(outcome.job["progress"]["tasksTotal"]))
+    report = outcome.job["report"]
+    summary.add_row("chunks, segments", f"{report['chunks']}, {report['segments']}")
     summary.add_row("video", outcome.video["status"])
     console.print(summary)
     console.print(f"HLS:  {outcome.playback['hlsUrl']}", soft_wrap=True)
