@@ -166,7 +166,7 @@ async def _transcode(source: Path, output: _Output, ledger: JournalLedger) -> di
 
     with tempfile.TemporaryDirectory(prefix="framemill-source-") as folder, _progress() as show:
         # The tasks get a neutral name: the user's own is never handed to anything that parses media.
-        Path(folder, "source").symlink_to(source)
+        await asyncio.to_thread(os.symlink, source, Path(folder, "source"))
         runtime = await asyncio.to_thread(RayRuntime, cpus=_cpus())
         try:
             engine = Engine(

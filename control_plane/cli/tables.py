@@ -30,8 +30,9 @@ def media(console: Console, info: MediaInfo) -> None:
         table.add_row(str(video.index), kind, video.codec, shape, rate, str(video.frame_count),
                       f"{float(video.start):.3f}", f"{float(video.end):.3f}")  # fmt: skip
     for audio in info.audio:
-        table.add_row(str(audio.index), f"audio {audio.language or ''}".strip(), audio.codec, audio.layout,
-                      f"{audio.sample_rate} Hz", "", f"{float(audio.start):.3f}", f"{float(audio.end):.3f}")  # fmt: skip
+        table.add_row(str(audio.index), f"audio {audio.language or ''}".strip(), audio.codec,
+                      audio.layout, f"{audio.sample_rate} Hz", "", f"{float(audio.start):.3f}",
+                      f"{float(audio.end):.3f}")  # fmt: skip
     for other in info.other:
         table.add_row(str(other.index), other.kind, other.codec or "", "", "", "", "", "")
     console.print(table)
@@ -52,8 +53,8 @@ def plan(console: Console, planned: Plan, lane: str) -> None:
     console.print(ladder)
     chunks = Table("chunk", "segments", "start", "end", "seconds", "lane", title="Chunks")
     for chunk in planned.chunks:
-        chunks.add_row(str(chunk.index), str(len(chunk.segments)), f"{float(chunk.start):.3f}", f"{float(chunk.end):.3f}",
-                       f"{float(chunk.end - chunk.start):.3f}", lane)  # fmt: skip
+        chunks.add_row(str(chunk.index), str(len(chunk.segments)), f"{float(chunk.start):.3f}",
+                       f"{float(chunk.end):.3f}", f"{float(chunk.end - chunk.start):.3f}", lane)  # fmt: skip
     console.print(chunks)
 
 
@@ -72,8 +73,8 @@ def report(console: Console, document: Mapping[str, Any], out: Path) -> None:
     table = Table("rendition", "codecs", "size", "frames", "bytes", "peak", "average")
     for rendition in document["renditions"]:
         shape = f"{rendition['width']}x{rendition['height']}" if rendition["width"] else rendition["language"] or ""
-        table.add_row(rendition["id"], rendition["codecs"], shape, str(rendition["frames"]), _size(rendition["sizeBytes"]),
-                      _bits(rendition["bandwidth"]), _bits(rendition["averageBandwidth"]))  # fmt: skip
+        table.add_row(rendition["id"], rendition["codecs"], shape, str(rendition["frames"]),
+                      _size(rendition["sizeBytes"]), _bits(rendition["bandwidth"]), _bits(rendition["averageBandwidth"]))  # fmt: skip
     console.print(table)
     seconds, wall = document["durationSeconds"], document["wallSeconds"]
     console.print(

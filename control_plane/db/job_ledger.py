@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from cluster.documents import Commit, JobRequest, JobState, Publication, TaskKey
+from cluster.units import task_keys
 from control_plane.db.job_record import (
     change_status,
     change_video,
@@ -26,7 +27,7 @@ from control_plane.db.job_record import (
     record_event,
 )
 from control_plane.db.schema import attempts, derivatives, jobs, packages, tasks, videos
-from control_plane.domain.plan import extends, planned_renditions, task_keys
+from control_plane.domain.plan import extends, planned_renditions
 from control_plane.domain.rendition import measured_renditions
 from control_plane.domain.video import after_end, after_publication
 from control_plane.service.views import JobStatus, JobType, VideoStatus

@@ -1,21 +1,11 @@
-"""What a plan means for the rows of a job: its tasks, its planned renditions, and how it may grow. Pure."""
+"""What a plan means for the rows of a job: its planned renditions, and how it may grow. Pure."""
 
 from __future__ import annotations
 
-from cluster.documents import TaskKey
 from control_plane.service.views import RenditionView
 from transcoder.plan import Plan
 
-__all__ = ["extends", "planned_renditions", "task_keys"]
-
-
-def task_keys(plan: Plan) -> tuple[TaskKey, ...]:
-    """Every task of the plan: one per chunk, one per audio track and chunk, one for the pictures."""
-    video = (TaskKey(kind="video", index=chunk.index) for chunk in plan.chunks)
-    audio = (
-        TaskKey(kind="audio", track=track.track, index=chunk.index) for track in plan.audio for chunk in plan.chunks
-    )
-    return (*video, *audio, TaskKey(kind="image"))
+__all__ = ["extends", "planned_renditions"]
 
 
 def extends(stored: Plan, new: Plan) -> bool:

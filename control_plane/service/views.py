@@ -8,6 +8,8 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
+from pydantic import Field
+
 from cluster.documents import JobRequest, Publication
 from transcoder.documents import Document
 from transcoder.media import MediaInfo
@@ -70,7 +72,7 @@ class ErrorView(Document):
 
     code: str
     message: str
-    details: dict[str, Any] = {}
+    details: dict[str, Any] = Field(default_factory=dict)
 
 
 class UploadedSource(Document):

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
-from support.truth import Leader, Servers
 
 from control_plane.db import create_engine
 from control_plane.events import Wakeup
 from control_plane.service.jobs import JobService
+from support.truth import Leader, Servers
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ from support.plans import media_of, part_result, plan_of
 from support.truth import PRINCIPAL, Leader, transcode_job, uploaded_video
 
 from cluster.documents import Publication, TaskKey
+from cluster.units import task_keys
 from control_plane.db.job_ledger import PostgresJobLedger
 from control_plane.db.schema import attempts, derivatives, job_history, outbox, packages, tasks
-from control_plane.domain.plan import task_keys
 from control_plane.events import Wakeup
 from control_plane.service.jobs import JobService
 from control_plane.service.videos import VideoService

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from support.plans import plan_of
 
-from control_plane.domain.plan import extends, planned_renditions, task_keys
+from control_plane.domain.plan import extends, planned_renditions
 
 PLAN = plan_of(20, audio_tracks=2)
-
-
-def test_a_task_for_each_chunk_of_each_track_and_one_for_the_pictures() -> None:
-    keys = [str(key) for key in task_keys(PLAN)]
-    chunks = len(PLAN.chunks)
-    assert len(keys) == len(set(keys)) == 3 * chunks + 1
-    assert keys[0] == "video-0-00000"
-    assert keys[chunks] == "audio-0-00000"
-    assert keys[2 * chunks] == "audio-1-00000"
-    assert keys[-1] == "image-0-00000"
 
 
 def test_a_plan_only_grows_at_its_end() -> None:
