@@ -74,7 +74,8 @@ def report(console: Console, document: Mapping[str, Any], out: Path) -> None:
     for rendition in document["renditions"]:
         shape = f"{rendition['width']}x{rendition['height']}" if rendition["width"] else rendition["language"] or ""
         table.add_row(rendition["id"], rendition["codecs"], shape, str(rendition["frames"]),
-                      _size(rendition["sizeBytes"]), _bits(rendition["bandwidth"]), _bits(rendition["averageBandwidth"]))  # fmt: skip
+                      _size(rendition["sizeBytes"]), _bits(rendition["bandwidth"]),
+                      _bits(rendition["averageBandwidth"]))  # fmt: skip
     console.print(table)
     seconds, wall = document["durationSeconds"], document["wallSeconds"]
     console.print(
