@@ -62,7 +62,7 @@ def ffmpeg_command(source: Path, out: Path, ladder: Ladder, renditions: Sequence
             "bufsize": str(rendition.buffer),
             "forced-idr": "1",
             "force_key_frames": f"expr:gte(t,n_forced*{ladder.segment_seconds})",
-            "x264-params": "keyint=infinite:scenecut=0:open-gop=0:stitchable=1",
+            "x264-params": "keyint=infinite:scenecut=0:open-gop=0:stitchable=1:b-pyramid=none",
         }.items():
             command += [f"-{option}:v:{number}", value]
     command += [

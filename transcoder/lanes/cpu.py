@@ -17,10 +17,10 @@ from transcoder.ladder import Rendition
 from transcoder.lanes.base import ChunkEncoder, presentation_delay, rendition_paths
 from transcoder.plan import VideoTrack
 
-__all__ = ["CpuLane"]
+__all__ = ["CpuLane", "reordering"]
 
-_REORDERED = 3
-"""x264 with a B-pyramid lets a picture wait for two later ones; one more covers a rate that wobbles."""
+_SLOWEST_WITH_B_FRAMES = 20
+"""Pictures a second below which no picture waits for a later one: see `reordering`."""
 
 _TURNS = {90: ["transpose=clock"], 180: ["hflip", "vflip"], 270: ["transpose=cclock"]}
 """Filters that turn the decoded picture upright, by degrees clockwise."""
@@ -118,6 +118,16 @@ class _Scaler:
         return scaled
 
 
+def reordering(frame_rate: Fraction) -> int:
+    """Pictures by which x264 may decode ahead of the presentation: 1, or 0 for slow rates.
+
+    hls.js reads no edit list. It takes the presentation delay for a shift of the segments, and from 0.05 s on it
+    reports errors when it replaces a buffered segment by a better rung's. Without a B-pyramid the delay is one
+    picture: less than that from 20 pictures a second on.
+    """
+    return 1 if frame_rate >= _SLOWEST_WITH_B_FRAMES else 0
+
+
 def _format(frame: av.VideoFrame) -> tuple[int, int, str, int]:
     return frame.width, frame.height, frame.format.name, frame.rotation
 
@@ -126,7 +136,8 @@ class _X264:
     """One rendition of one chunk: closed GOPs of one segment each, the same parameter sets in every chunk."""
 
     def __init__(self, rendition: Rendition, track: VideoTrack, path: Path, like: av.VideoFrame, threads: int) -> None:
-        self._writer = FragmentWriter(path, track.timescale, presentation_delay(track, _REORDERED))
+        depth = reordering(track.frame_rate)
+        self._writer = FragmentWriter(path, track.timescale, presentation_delay(track, depth))
         stream = self._writer.container.add_stream(
             "libx264",
             rate=track.frame_rate,
@@ -138,7 +149,8 @@ class _X264:
                 "forced-idr": "1",
                 # One IDR a segment and no other: the rungs stay aligned, and every GOP is closed.
                 # `stitchable` keeps the content out of the parameter sets.
-                "x264-params": "keyint=infinite:scenecut=0:open-gop=0:stitchable=1",
+                "x264-params": "keyint=infinite:scenecut=0:open-gop=0:stitchable=1:b-pyramid=none"
+                + ("" if depth else ":bframes=0"),
             },
         )
         assert isinstance(stream, av.video.VideoStream)
