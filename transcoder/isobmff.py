@@ -13,29 +13,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from transcoder.errors import VerificationError
+from transcoder.boxes import Box, Cursor, Fields, boxes, damaged, find, only
+from transcoder.cenc import Protection, SampleProtection, original_format, read_protection, read_samples
 
 __all__ = ["Box", "InitInfo", "Sample", "SegmentInfo", "boxes", "read_init", "read_segment"]
 
 _MOST_SAMPLES = 100_000
 """In one segment. A `trun` can claim 2^32 samples in 20 bytes; ten seconds at 240 pictures/s have 2,400."""
 
-_MOST_BOXES = 10_000
+_VIDEO_FIELDS, _AUDIO_FIELDS = 78, 28
+"""Bytes of a sample entry before its boxes (8.5.2.2, 12.1.3, 12.2.3)."""
+
+_ENCRYPTED = {"encv": _VIDEO_FIELDS, "enca": _AUDIO_FIELDS}
 
 _LATEST = 1 << 60
 """Ticks that no title reaches; a larger time would not fit into 64 bits after some additions."""
 
 _NON_SYNC = 0x0001_0000
 """sample_is_non_sync_sample in the sample flags (8.8.3.1)."""
-
-
-class Box(NamedTuple):
-    """One box: its four-character type, where it starts, where its payload starts, and its exclusive end."""
-
-    type: str
-    start: int
-    body: int
-    end: int
 
 
 class Sample(NamedTuple):
@@ -56,7 +51,8 @@ class InitInfo:
     `shift` is what the edit list adds to a composition time, in ticks: minus the presentation delay.
     `codec_config_sha256` is over the whole `stsd` box. Nothing of it depends on one run of the encoder: Shaka
     Packager writes no `btrt`, and `esds` carries the nominal bitrate. Only times and lengths outside `stsd`
-    (`mvhd`, `tkhd`, `mdhd`, `mehd`) differ between the parts of a rendition.
+    (`mvhd`, `tkhd`, `mdhd`, `mehd`) differ between the parts of a rendition. Where the track is encrypted, scheme,
+    key id and constant IV are in `stsd` too.
     """
 
     kind: Literal["video", "audio"]
@@ -72,13 +68,15 @@ class InitInfo:
     height: int | None = None
     sample_rate: int | None = None
     channels: int | None = None
+    protection: Protection | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentInfo:
-    """The samples of one media segment in decode order."""
+    """The samples of one media segment in decode order, and the encryption of each where the track is encrypted."""
 
     samples: tuple[Sample, ...]
+    protection: tuple[SampleProtection, ...] = ()
 
     @property
     def decode_start(self) -> int:
@@ -115,13 +113,13 @@ def read_init(data: bytes) -> InitInfo:
 
     Errors: VerificationError where it is damaged, cut off, or holds what Framemill does not write.
     """
-    moov = _only(data, "moov", Box("file", 0, 0, len(data)))
-    trak, mvex = _only(data, "trak", moov), _only(data, "mvex", moov)
-    mdia = _only(data, "mdia", trak)
-    mdhd, hdlr = _Fields(data, _only(data, "mdhd", mdia)), _Fields(data, _only(data, "hdlr", mdia))
+    moov = only(data, "moov", Box("file", 0, 0, len(data)))
+    trak, mvex = only(data, "trak", moov), only(data, "mvex", moov)
+    mdia = only(data, "mdia", trak)
+    mdhd, hdlr = Fields(data, only(data, "mdhd", mdia)), Fields(data, only(data, "hdlr", mdia))
     timescale = mdhd.skip(16 if mdhd.version else 8).u32()
     if timescale == 0:
-        raise _wrong("the timescale is 0", mdhd.box.start)
+        raise damaged("the timescale is 0", mdhd.box.start)
     handler = hdlr.skip(4).text(4)
     kind: Literal["video", "audio"]
     if handler == "vide":
@@ -129,12 +127,12 @@ def read_init(data: bytes) -> InitInfo:
     elif handler == "soun":
         kind = "audio"
     else:
-        raise _wrong(f"the track is neither video nor audio but {handler!r}", hdlr.box.start)
-    stsd = _only(data, "stsd", _only(data, "stbl", _only(data, "minf", mdia)))
+        raise damaged(f"the track is neither video nor audio but {handler!r}", hdlr.box.start)
+    stsd = only(data, "stsd", only(data, "stbl", only(data, "minf", mdia)))
     entry = _entry(data, stsd)
-    tkhd = _Fields(data, _only(data, "tkhd", trak))
-    trex = _Fields(data, _only(data, "trex", mvex)).skip(8)
-    movie = _Fields(data, _only(data, "mvhd", moov))
+    tkhd = Fields(data, only(data, "tkhd", trak))
+    trex = Fields(data, only(data, "trex", mvex)).skip(8)
+    movie = Fields(data, only(data, "mvhd", moov))
     movie_timescale = movie.skip(16 if movie.version else 8).u32()
     size = entry.video() if kind == "video" else (None, None)
     sound = entry.audio() if kind == "audio" else (None, None)
@@ -143,7 +141,7 @@ def read_init(data: bytes) -> InitInfo:
         codecs=entry.codecs(), codec_config_sha256=hashlib.sha256(data[stsd.start : stsd.end]).hexdigest(),
         shift=_shift(data, trak, movie_timescale, timescale), default_duration=trex.u32(),
         default_size=trex.u32(), default_flags=trex.u32(), width=size[0], height=size[1],
-        sample_rate=sound[0], channels=sound[1],
+        sample_rate=sound[0], channels=sound[1], protection=entry.protection,
     )  # fmt: skip
 
 
@@ -156,132 +154,73 @@ def read_segment(data: bytes, init: InitInfo) -> SegmentInfo:
     top = list(boxes(data, whole))
     payloads = [box for box in top if box.type == "mdat"]
     samples: list[Sample] = []
+    protection: list[SampleProtection] = []
     for moof in (box for box in top if box.type == "moof"):
-        traf = _only(data, "traf", moof)
-        samples += _fragment(data, moof, traf, payloads, init, room=_MOST_SAMPLES - len(samples))
+        traf = only(data, "traf", moof)
+        fragment = list(_fragment(data, moof, traf, payloads, init, room=_MOST_SAMPLES - len(samples)))
+        samples += fragment
+        if init.protection is not None:
+            protection += read_samples(data, traf, init.protection, [sample.size for sample in fragment])
     if not samples:
-        raise _wrong("the segment has no samples", 0)
-    return SegmentInfo(tuple(samples))
-
-
-def boxes(data: bytes, parent: Box) -> Iterator[Box]:
-    """The boxes in a parent's payload, in order (4.2). Errors: VerificationError where one does not fit."""
-    position = parent.body
-    for _ in range(_MOST_BOXES):
-        if position == parent.end:
-            return
-        if parent.end - position < 8:
-            raise _wrong(f"{parent.type!r} is cut off", position)
-        size, body = int.from_bytes(data[position : position + 4]), position + 8
-        kind = data[position + 4 : body].decode("latin-1")
-        if size == 1:
-            if parent.end - position < 16:
-                raise _wrong(f"{kind!r} is cut off", position)
-            size, body = int.from_bytes(data[body : body + 8]), position + 16
-        elif size == 0:
-            size = parent.end - position
-        if size < body - position or size > parent.end - position:
-            raise _wrong(f"{kind!r} has an impossible size or is cut off", position)
-        yield Box(kind, position, body, position + size)
-        position += size
-    raise _wrong(f"{parent.type!r} has too many boxes", position)
-
-
-def _wrong(reason: str, offset: int) -> VerificationError:
-    return VerificationError(f"not a valid CMAF file: {reason} (at byte {offset})", {"offset": offset})
-
-
-def _find(data: bytes, kind: str, parent: Box) -> list[Box]:
-    return [box for box in boxes(data, parent) if box.type == kind]
-
-
-def _only(data: bytes, kind: str, parent: Box) -> Box:
-    found = _find(data, kind, parent)
-    if len(found) != 1:
-        raise _wrong(f"{parent.type!r} has {len(found)} {kind!r} boxes instead of one", parent.start)
-    return found[0]
-
-
-class _Cursor:
-    """Reads big-endian integers from a span and never past its end."""
-
-    def __init__(self, data: bytes, box: Box, position: int) -> None:
-        self.data, self.box, self.position = data, box, position
-
-    def take(self, count: int) -> bytes:
-        if count > self.box.end - self.position:
-            raise _wrong(f"{self.box.type!r} is too short", self.box.start)
-        self.position += count
-        return self.data[self.position - count : self.position]
-
-    def number(self, count: int, *, signed: bool = False) -> int:
-        return int.from_bytes(self.take(count), signed=signed)
-
-    def u32(self) -> int:
-        return self.number(4)
-
-    def text(self, count: int) -> str:
-        return self.take(count).decode("latin-1")
-
-
-class _Fields(_Cursor):
-    """The fields of a full box (4.2.2): version and flags, then the rest."""
-
-    def __init__(self, data: bytes, box: Box) -> None:
-        super().__init__(data, box, box.body)
-        self.version, self.flags = self.number(1), self.number(3)
-
-    def skip(self, count: int) -> _Fields:
-        self.take(count)
-        return self
+        raise damaged("the segment has no samples", 0)
+    return SegmentInfo(tuple(samples), tuple(protection))
 
 
 class _SampleEntry:
-    """The only entry of a `stsd` (8.5.2; `avc1` and `avcC`: ISO/IEC 14496-15, `mp4a` and `esds`: -14)."""
+    """The only entry of a `stsd` (8.5.2; `avc1` and `avcC`: ISO/IEC 14496-15, `mp4a` and `esds`: -14).
+
+    An encrypted one has another type and keeps its own in `sinf` (8.12).
+    """
 
     def __init__(self, data: bytes, box: Box) -> None:
         self._data, self._box = data, box
+        self._type = box.type
+        self.protection: Protection | None = None
+        fixed = _ENCRYPTED.get(box.type)
+        if fixed is not None:
+            self._type = original_format(data, box, fixed)
+            self.protection = read_protection(data, box, fixed)
 
     def video(self) -> tuple[int, int]:
-        fields = _Cursor(self._data, self._box, self._box.body)
+        fields = Cursor(self._data, self._box, self._box.body)
         fields.take(24)
         return fields.number(2), fields.number(2)
 
     def audio(self) -> tuple[int, int]:
-        fields = _Cursor(self._data, self._box, self._box.body)
+        fields = Cursor(self._data, self._box, self._box.body)
         fields.take(16)
         channels = fields.number(2)
         fields.take(6)
         return fields.u32() >> 16, channels
 
     def codecs(self) -> str:
-        """The `codecs` parameter of RFC 6381, section 3."""
-        if self._box.type == "avc1":
-            config = self._child("avcC", fixed=78)
+        """The `codecs` parameter of RFC 6381, section 3: encryption does not change it."""
+        if self._type == "avc1":
+            config = self._child("avcC", fixed=_VIDEO_FIELDS)
             profile, compatibility, level = config.take(4)[1:]
             return f"avc1.{profile:02x}{compatibility:02x}{level:02x}"
-        if self._box.type == "mp4a":
-            return _aac_codecs(self._child("esds", fixed=28))
-        raise _wrong(f"the sample entry {self._box.type!r} is not one that Framemill writes", self._box.start)
+        if self._type == "mp4a":
+            return _aac_codecs(self._child("esds", fixed=_AUDIO_FIELDS))
+        raise damaged(f"the sample entry {self._type!r} is not one that Framemill writes", self._box.start)
 
-    def _child(self, kind: str, fixed: int) -> _Cursor:
+    def _child(self, kind: str, fixed: int) -> Cursor:
         if self._box.end - self._box.body < fixed:
-            raise _wrong(f"{self._box.type!r} is too short", self._box.start)
-        box = _only(self._data, kind, self._box._replace(body=self._box.body + fixed))
-        return _Cursor(self._data, box, box.body)
+            raise damaged(f"{self._box.type!r} is too short", self._box.start)
+        box = only(self._data, kind, self._box._replace(body=self._box.body + fixed))
+        return Cursor(self._data, box, box.body)
 
 
 def _entry(data: bytes, stsd: Box) -> _SampleEntry:
-    fields = _Fields(data, stsd)
+    fields = Fields(data, stsd)
     if fields.u32() != 1:
-        raise _wrong("the track has more than one sample entry", stsd.start)
+        raise damaged("the track has more than one sample entry", stsd.start)
     entries = list(boxes(data, stsd._replace(body=fields.position)))
     if len(entries) != 1:
-        raise _wrong("the track has not exactly one sample entry", stsd.start)
+        raise damaged("the track has not exactly one sample entry", stsd.start)
     return _SampleEntry(data, entries[0])
 
 
-def _aac_codecs(esds: _Cursor) -> str:
+def _aac_codecs(esds: Cursor) -> str:
     """`mp4a.40.N` from the descriptors of an `esds` box (ISO/IEC 14496-1, 7.2.6)."""
     esds.take(4)
     _descriptor(esds, 0x03)
@@ -302,58 +241,58 @@ def _aac_codecs(esds: _Cursor) -> str:
     return f"mp4a.40.{32 + (first >> 5 & 0x3F) if kind == 31 else kind}"
 
 
-def _descriptor(cursor: _Cursor, tag: int) -> None:
+def _descriptor(cursor: Cursor, tag: int) -> None:
     """Step into a descriptor: its tag and its length of up to four bytes (ISO/IEC 14496-1, 8.3.3)."""
     if cursor.number(1) != tag:
-        raise _wrong(f"{cursor.box.type!r} has no descriptor {tag}", cursor.box.start)
+        raise damaged(f"{cursor.box.type!r} has no descriptor {tag}", cursor.box.start)
     for _ in range(4):
         if not cursor.number(1) & 0x80:
             return
-    raise _wrong("a descriptor's length is too long", cursor.box.start)
+    raise damaged("a descriptor's length is too long", cursor.box.start)
 
 
 def _shift(data: bytes, trak: Box, movie_timescale: int, timescale: int) -> int:
     """What the edit list adds to a composition time: empty edits delay, `media_time` advances (8.6.6)."""
-    edts = _find(data, "edts", trak)
+    edts = find(data, "edts", trak)
     if not edts:
         return 0
-    elst = _Fields(data, _only(data, "elst", edts[0]))
+    elst = Fields(data, only(data, "elst", edts[0]))
     width = 8 if elst.version else 4
     delay, count = 0, elst.u32()
     for index in range(count):
         length, media_time = elst.number(width), elst.number(width, signed=True)
         if elst.u32() != 0x0001_0000:
-            raise _wrong("an edit changes the speed", elst.box.start)
+            raise damaged("an edit changes the speed", elst.box.start)
         if media_time >= 0 and index == count - 1:
             return delay - media_time
         if media_time != -1 or movie_timescale == 0 or length * timescale % movie_timescale:
             break
         delay += length * timescale // movie_timescale
-    raise _wrong("the edit list is more than a delay", elst.box.start)
+    raise damaged("the edit list is more than a delay", elst.box.start)
 
 
 def _fragment(data: bytes, moof: Box, traf: Box, payloads: list[Box], init: InitInfo, *, room: int) -> Iterator[Sample]:
     """The samples of one movie fragment (8.8.7, 8.8.8, 8.8.12)."""
-    tfhd = _Fields(data, _only(data, "tfhd", traf))
+    tfhd = Fields(data, only(data, "tfhd", traf))
     if tfhd.u32() != init.track_id:
-        raise _wrong("the fragment is of another track than the init segment", tfhd.box.start)
+        raise damaged("the fragment is of another track than the init segment", tfhd.box.start)
     if tfhd.flags & 0x01 or not tfhd.flags & 0x02_0000:
-        raise _wrong("the fragment's offsets do not count from its own start", tfhd.box.start)
+        raise damaged("the fragment's offsets do not count from its own start", tfhd.box.start)
     if tfhd.flags & 0x02:
         tfhd.take(4)
     duration = tfhd.u32() if tfhd.flags & 0x08 else init.default_duration
     size = tfhd.u32() if tfhd.flags & 0x10 else init.default_size
     flags = tfhd.u32() if tfhd.flags & 0x20 else init.default_flags
-    tfdt = _Fields(data, _only(data, "tfdt", traf))
+    tfdt = Fields(data, only(data, "tfdt", traf))
     time = tfdt.number(8 if tfdt.version else 4)
     if time > _LATEST or abs(init.shift) > _LATEST:
-        raise _wrong("the time is out of range", tfdt.box.start)
+        raise damaged("the time is out of range", tfdt.box.start)
     end = moof.start
-    for box in _find(data, "trun", traf):
-        trun = _Fields(data, box)
+    for box in find(data, "trun", traf):
+        trun = Fields(data, box)
         count = trun.u32()
         if count > room:
-            raise _wrong("the segment has too many samples", box.start)
+            raise damaged("the segment has too many samples", box.start)
         room -= count
         offset = moof.start + trun.number(4, signed=True) if trun.flags & 0x01 else end
         first = trun.u32() if trun.flags & 0x04 else None
@@ -368,5 +307,5 @@ def _fragment(data: bytes, moof: Box, traf: Box, payloads: list[Box], init: Init
             yield Sample(time, time + later + init.shift, length, offset, octets, not own & _NON_SYNC)
             time, offset = time + length, offset + octets
         if not any(box.body <= begin and offset <= box.end for box in payloads):
-            raise _wrong("the sample data is not in the segment", box.start)
+            raise damaged("the sample data is not in the segment", box.start)
         end = offset
