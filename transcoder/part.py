@@ -6,7 +6,7 @@ The result is read back from the packaged segments themselves, never copied from
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,9 @@ from transcoder.errors import VerificationError
 from transcoder.isobmff import InitInfo, read_init, read_segment
 from transcoder.lanes import open_lane
 from transcoder.media import Keyframe
-from transcoder.packaging.packager import package_part
+from transcoder.packaging.drm import CENC_SAMPLES
+from transcoder.packaging.keys import Encryptor
+from transcoder.packaging.packager import Protected, package_part
 from transcoder.plan import AudioTrack, Chunk, VideoTrack
 from transcoder.results import RenditionPart, SegmentResult
 
@@ -45,13 +47,20 @@ def make_video_part(
     seek: Sequence[Keyframe],
     last: bool,
     threads: int,
+    attempt: int = 1,
+    encryptor: Encryptor | None = None,
 ) -> MadePart:
     """Encode one chunk on every rung and package it. `folder` is empty and stays the caller's.
+
+    With an `encryptor` the packaged chunk is encrypted; `attempt` then keeps IVs from being used twice.
 
     Errors: those of the chunk encoder and the Packager; VerificationError where the output is not the plan's.
     """
     encoded = encode_chunk(file, track, chunk, folder, lane=open_lane(lane), seek=seek, last=last, threads=threads)
-    packaged = package_part(encoded.files, folder / "packaged", kind="video", first_number=chunk.segments[0].number)
+    first = chunk.segments[0].number
+    inputs = {name: (name, first) for name in encoded.files}
+    protected = _protected(encryptor, inputs, attempt)
+    packaged = package_part(encoded.files, folder / "packaged", kind="video", first_number=first, protected=protected)
     renditions: list[RenditionPart] = []
     files: dict[str, Path] = {}
     for rendition in track.renditions:
@@ -62,7 +71,7 @@ def make_video_part(
                 "the chunk has other segments than planned",
                 {"rendition": rendition.id, "expected": wanted, "found": list(made.segments)},
             )
-        part = _describe(rendition.id, made.init, made.segments, frame_rate=track.frame_rate)
+        part = _describe(rendition.id, made.init, made.segments, encryptor, frame_rate=track.frame_rate)
         if part.frames != encoded.frames or part.start != encoded.start or part.end != encoded.end:
             raise VerificationError(
                 "the packaged chunk differs from the encoded one",
@@ -78,22 +87,42 @@ def make_video_part(
 
 
 def make_audio_parts(
-    file: BinaryIO, track: AudioTrack, chunks: Sequence[Chunk], folder: Path, *, origin: Fraction
+    file: BinaryIO,
+    track: AudioTrack,
+    chunks: Sequence[Chunk],
+    folder: Path,
+    *,
+    origin: Fraction,
+    attempts: Mapping[int, int] | None = None,
+    encryptor: Encryptor | None = None,
 ) -> Iterator[MadePart]:
-    """Encode one audio track and yield its parts, packaged, in order and as soon as they are complete."""
+    """Encode one audio track and yield its parts, packaged, in order and as soon as they are complete.
+
+    With an `encryptor` the parts are encrypted; `attempts` by chunk index then keep IVs from being used twice.
+    """
     for encoded in encode_audio(file, track, chunks, folder, origin=origin):
         if not encoded.files:
             yield MadePart(encoded.index, (), {})
             continue
+        attempt = (attempts or {}).get(encoded.index, 1)
+        inputs = {str(number): (track.id, number) for number in encoded.files}
+        protected = _protected(encryptor, inputs, attempt)
         packaged = package_part(
-            {str(number): path for number, path in encoded.files.items()},
-            folder / f"packaged{encoded.index}",
-            kind="audio",
-        )
+            {str(number): path for number, path in encoded.files.items()}, folder / f"packaged{encoded.index}",
+            kind="audio", protected=protected,
+        )  # fmt: skip
         segments = {int(name): made.segments[1] for name, made in packaged.items()}
         init = next(iter(packaged.values())).init
-        part = _describe(track.id, init, segments, language=track.language)
+        part = _describe(track.id, init, segments, encryptor, language=track.language)
         yield MadePart(encoded.index, (part,), _names(track.id, init, segments))
+
+
+def _protected(encryptor: Encryptor | None, inputs: Mapping[str, tuple[str, int]], attempt: int) -> Protected | None:
+    """Key and IV of each input of the Packager, given by name as rendition and first segment number."""
+    if encryptor is None:
+        return None
+    keys = {name: encryptor.input_key(rendition, first, attempt) for name, (rendition, first) in inputs.items()}
+    return Protected(encryptor.encryption, keys)
 
 
 def _names(rendition: str, init: Path, segments: dict[int, Path]) -> dict[str, Path]:
@@ -105,18 +134,41 @@ def _describe(
     rendition: str,
     init_path: Path,
     segments: dict[int, Path],
+    encryptor: Encryptor | None,
     *,
     frame_rate: Fraction | None = None,
     language: str | None = None,
 ) -> RenditionPart:
     data = init_path.read_bytes()
     init = read_init(data)
-    return RenditionPart(
+    _check_encryption(rendition, init, encryptor)
+    part = RenditionPart(
         rendition=rendition, kind=init.kind, codecs=init.codecs, timescale=init.timescale,
         codec_config_sha256=init.codec_config_sha256, init_size_bytes=len(data),
         segments=tuple(_segments(init, segments)), width=init.width, height=init.height, frame_rate=frame_rate,
         sample_rate=init.sample_rate, channels=init.channels, language=language,
     )  # fmt: skip
+    if encryptor and part.frames >= CENC_SAMPLES:
+        raise VerificationError("the part has more samples than unused IVs", {"rendition": rendition})
+    return part
+
+
+def _check_encryption(rendition: str, init: InitInfo, encryptor: Encryptor | None) -> None:
+    """The Packager did what it was asked for: nothing leaves the node in clear, or under another key.
+
+    That every sample has its encryption information is checked when the segments are read.
+    """
+    expected, found = None, None
+    if encryptor:
+        planned = encryptor.encryption.rendition(rendition)
+        expected = (encryptor.encryption.scheme, planned.key_id, planned.constant_iv or "")
+    if init.protection:
+        found = (init.protection.scheme, init.protection.key_id, init.protection.constant_iv.hex())
+    if found != expected:
+        raise VerificationError(
+            "the packaged part is not encrypted as planned",
+            {"rendition": rendition, "expected": str(expected), "found": str(found)},
+        )
 
 
 def _segments(init: InitInfo, segments: dict[int, Path]) -> Iterator[SegmentResult]:

@@ -19,6 +19,7 @@ from transcoder.documents import Document
 from transcoder.errors import UnsupportedMediaError
 from transcoder.ladder import AudioRung, Ladder, Rendition, resolve
 from transcoder.media import MediaInfo, VideoStream
+from transcoder.packaging.drm import Encryption, KeyClass, key_class
 
 __all__ = ["AudioTrack", "Chunk", "Plan", "Segment", "VideoTrack", "extend", "plan_title"]
 
@@ -102,6 +103,13 @@ class Plan(Document):
     audio: tuple[AudioTrack, ...]
     chunks: tuple[Chunk, ...]
     ended: bool
+    encryption: Encryption | None = None
+
+    @property
+    def key_classes(self) -> tuple[tuple[str, KeyClass], ...]:
+        """Every rendition's id, and the class of the content key that encrypts it where the package is encrypted."""
+        pictures = tuple((own.id, key_class(own.width, own.height)) for own in self.video.renditions)
+        return (*pictures, *((track.id, "audio") for track in self.audio))
 
     @property
     def segments(self) -> tuple[Segment, ...]:

@@ -17,19 +17,27 @@ without one dash.js asks a public time server.
 
 from __future__ import annotations
 
+import base64
 import math
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from uuid import UUID
 from xml.etree import ElementTree as ET
 
+from transcoder.packaging.drm import CLEARKEY_SYSTEM, Signal, common_pssh
 from transcoder.packaging.package import Package, PublishedRendition
 
-__all__ = ["manifest"]
+__all__ = ["CENC_NAMESPACE", "manifest"]
+
+CENC_NAMESPACE = "urn:mpeg:cenc:2013"
+"""The XML namespace of `default_KID` and `pssh`."""
 
 _NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
 _PROFILES = "urn:mpeg:dash:profile:isoff-live:2011"
 _CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 _ROLE = "urn:mpeg:dash:role:2011"
+_PROTECTION = "urn:mpeg:dash:mp4protection:2011"
+_SWITCHING = "urn:mpeg:dash:adaptation-set-switching:2016"
 _CLOCK = "urn:mpeg:dash:utc:direct:2014"
 _UPDATE_SECONDS = Fraction(2)
 _MIN_BUFFER_SECONDS = Fraction(2)
@@ -43,6 +51,8 @@ def manifest(package: Package, *, available_from: datetime, now: datetime) -> by
     is not used in the final MPD. `now` becomes the publish time.
     """
     root = ET.Element("MPD", {"xmlns": _NAMESPACE, "profiles": _PROFILES})
+    if any(rendition.signal for rendition in package.renditions):
+        root.set("xmlns:cenc", CENC_NAMESPACE)
     if package.final:
         length = max(rendition.end for rendition in package.renditions)
         root.set("type", "static")
@@ -59,10 +69,12 @@ def manifest(package: Package, *, available_from: datetime, now: datetime) -> by
     longest = (rendition.longest_segment for rendition in package.renditions)
     root.set("maxSegmentDuration", _duration(max((package.segment_duration, *longest))))
     period = ET.SubElement(root, "Period", {"id": "0", "start": "PT0S"})
-    if package.video:
-        _video_set(period, package)
-    for audio in package.audio:
-        _audio_set(period, package, audio)
+    sets = _by_key(package.video)
+    for number, rungs in enumerate(sets):
+        others = [other for other in range(len(sets)) if other != number]
+        _video_set(period, package, number, rungs, others)
+    for number, audio in enumerate(package.audio, start=len(sets)):
+        _audio_set(period, package, number, audio)
     if not package.final:
         ET.SubElement(root, "UTCTiming", {"schemeIdUri": _CLOCK, "value": _date(now)})
     ET.indent(root)
@@ -70,11 +82,28 @@ def manifest(package: Package, *, available_from: datetime, now: datetime) -> by
     return text + b"\n"
 
 
-def _video_set(period: ET.Element, package: Package) -> None:
-    """One adaptation set for all rungs: they have the same segments, so one timeline serves them."""
-    own = _adaptation_set(period, 0, "video")
-    _template(own, package.video[0])
-    for video in package.video:
+def _by_key(video: tuple[PublishedRendition, ...]) -> list[list[PublishedRendition]]:
+    """The rungs by their key: an adaptation set has one (DASH-IF, content protection: default_KID of a set)."""
+    sets: dict[Signal | None, list[PublishedRendition]] = {}
+    for rendition in video:
+        sets.setdefault(rendition.signal, []).append(rendition)
+    return list(sets.values())
+
+
+def _video_set(
+    period: ET.Element, package: Package, number: int, rungs: list[PublishedRendition], others: list[int]
+) -> None:
+    """An adaptation set of rungs: they have the same segments, so one timeline serves them.
+
+    `others` are the numbers of the sets that a player may switch to, where the rungs have several keys.
+    """
+    own = _adaptation_set(period, number, "video")
+    _content_protection(own, rungs[0].signal)
+    if others:
+        switching = {"schemeIdUri": _SWITCHING, "value": ",".join(map(str, others))}
+        ET.SubElement(own, "SupplementalProperty", switching)
+    _template(own, rungs[0])
+    for video in rungs:
         representation = _representation(own, package, video)
         representation.set("width", str(video.width))
         representation.set("height", str(video.height))
@@ -83,10 +112,11 @@ def _video_set(period: ET.Element, package: Package) -> None:
             representation.set("frameRate", f"{rate.numerator}" + f"/{rate.denominator}" * (rate.denominator > 1))
 
 
-def _audio_set(period: ET.Element, package: Package, audio: PublishedRendition) -> None:
-    own = _adaptation_set(period, 1 + package.audio.index(audio), "audio")
+def _audio_set(period: ET.Element, package: Package, number: int, audio: PublishedRendition) -> None:
+    own = _adaptation_set(period, number, "audio")
     if audio.language:
         own.set("lang", _printable(audio.language))
+    _content_protection(own, audio.signal)
     if audio.title:
         ET.SubElement(own, "Label").text = _printable(audio.title)
     ET.SubElement(own, "Role", {"schemeIdUri": _ROLE, "value": "main" if audio.default else "alternate"})
@@ -97,6 +127,21 @@ def _audio_set(period: ET.Element, package: Package, audio: PublishedRendition) 
     if audio.channels is not None:
         channels = {"schemeIdUri": _CHANNELS, "value": str(audio.channels)}
         ET.SubElement(representation, "AudioChannelConfiguration", channels)
+
+
+def _content_protection(own: ET.Element, signal: Signal | None) -> None:
+    """The scheme with its default key id, and ClearKey, with the `pssh` that EME takes (5.8.4.1, ISO/IEC 23001-7, 11).
+
+    No licence URL: who may have a licence is not the package's to say.
+    """
+    if signal is None:
+        return
+    key_id = str(UUID(signal.key_id))
+    scheme = {"schemeIdUri": _PROTECTION, "value": signal.scheme, "cenc:default_KID": key_id}
+    ET.SubElement(own, "ContentProtection", scheme)
+    system = {"schemeIdUri": f"urn:uuid:{CLEARKEY_SYSTEM}", "value": "ClearKey1.0"}
+    pssh = base64.b64encode(common_pssh([signal.key_id])).decode("ascii")
+    ET.SubElement(ET.SubElement(own, "ContentProtection", system), "cenc:pssh").text = pssh
 
 
 def _adaptation_set(period: ET.Element, number: int, kind: str) -> ET.Element:

