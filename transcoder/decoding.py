@@ -34,17 +34,20 @@ class _Joined:
         return bytes(taken)
 
 
-def decode_rendition(pieces: Iterator[bytes], kind: Literal["video", "audio"]) -> Iterator[int]:
+def decode_rendition(
+    pieces: Iterator[bytes], kind: Literal["video", "audio"], key: bytes | None = None
+) -> Iterator[int]:
     """Decode an init segment and its media segments, and yield each frame's presentation tick, in order.
 
     `pieces` are the bytes of the init segment and of each segment. Any complaint of the decoder ends it: a player
-    would show a damaged picture there.
+    would show a damaged picture there. An encrypted rendition is decrypted with `key`, 16 bytes.
 
     Errors: VerificationError with the tick that was reached.
     """
     reached: int | None = None
+    options = {} if key is None else {"decryption_key": key.hex()}
     try:
-        with av.open(_Joined(pieces), "r", format="mp4", buffer_size=_BUFFER) as container:
+        with av.open(_Joined(pieces), "r", format="mp4", options=options, buffer_size=_BUFFER) as container:
             frames: Iterator[av.VideoFrame | av.AudioFrame]
             if kind == "video":
                 pictures = container.streams.video[0]

@@ -10,7 +10,7 @@ A check never raises: damage is a finding with its place. The report decides bet
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from transcoder.decoding import decode_rendition
 from transcoder.documents import Document
 from transcoder.errors import FramemillError, NotFoundError, VerificationError
 from transcoder.media import MediaInfo
+from transcoder.packaging.drm import Signal
 from transcoder.packaging.listing import Listing, OpenObject, read_dash, read_hls
 from transcoder.packaging.package import DASH_MANIFEST, HLS_MANIFEST, Package, segment_path
 from transcoder.plan import Plan
@@ -58,11 +59,12 @@ class RenditionSummary(Document):
 
 
 class VerifyReport(Document):
-    """The outcome: `ok` where every check is."""
+    """The outcome: `ok` where every check is. `notes` say what could not be checked."""
 
     ok: bool
     checks: tuple[Check, ...]
     renditions: tuple[RenditionSummary, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -100,13 +102,15 @@ def verify_package(
     media: MediaInfo | None = None,
     package: Package | None = None,
     decode: bool = False,
+    keys: Mapping[str, bytes] | None = None,
     growing: bool = False,
 ) -> VerifyReport:
     """Verify a finished package, given as a function from a path in it to bytes (`NotFoundError` where missing).
 
     `plan` and `media` tell what the title should be, `package` what was committed, segment by segment. With
-    `decode`, every rendition is decoded in full as well. `growing` says that the manifests are to be closed only
-    after this.
+    `decode`, every rendition is decoded in full as well: an encrypted one with its key from `keys`, content keys of
+    16 bytes by key id; without `keys` it is left at the container, and a note says so. `growing` says that the
+    manifests are to be closed only after this.
 
     Errors: only those of the store itself (StorageError).
     """
@@ -121,8 +125,9 @@ def verify_package(
         verifier.segments(track)
         if track.init is not None and track.segments:
             verifier.times(track, dash)
-            if decode:
-                verifier.decoded(track, open_object)
+            verifier.protection(track, dash, plan)
+            if decode and verifier.can_decode(track, keys):
+                verifier.decoded(track, open_object, keys or {})
     whole = [track for track in tracks.values() if track.init is not None and track.segments]
     video = [track for track in whole if track.kind == "video"]
     audio = [track for track in whole if track.kind == "audio"]
@@ -142,10 +147,13 @@ class _Verifier:
         self._open = open_object
         self._checks: list[Check] = []
         self._summaries: dict[str, RenditionSummary] = {}
+        self._notes: list[str] = []
 
     def report(self) -> VerifyReport:
         ok = bool(self._summaries) and all(check.ok for check in self._checks)
-        return VerifyReport(ok=ok, checks=tuple(self._checks), renditions=tuple(self._summaries.values()))
+        return VerifyReport(
+            ok=ok, checks=tuple(self._checks), renditions=tuple(self._summaries.values()), notes=tuple(self._notes)
+        )
 
     def none_of(self, name: str, rendition: str | None, expected: str, problems: Iterable[str]) -> None:
         """A check that holds where there is no problem; the first one is what was found."""
@@ -201,11 +209,38 @@ class _Verifier:
             if track.init is not None:
                 self.same("codecs", track.id, listed.codecs, track.init.codecs)
 
-    def decoded(self, track: Track, open_object: OpenObject) -> None:
+    def protection(self, track: Track, dash: Listing | None, plan: Plan | None) -> None:
+        """Scheme and key id are the same in the init segment, in both manifests, and in the plan.
+
+        That every sample of an encrypted track has its encryption information is part of reading the segments.
+        """
+        found = _protection(track)
+        signals = [track.listed.signal]
+        if dash is not None and track.id in dash.renditions:
+            signals.append(dash.renditions[track.id].signal)
+        if plan is not None and track.id in dict(plan.key_classes):
+            signals.append(plan.encryption.signal(track.id) if plan.encryption else None)
+        for expected in dict.fromkeys(_named(signal) for signal in signals):
+            self.same("encryption", track.id, expected, found)
+
+    def can_decode(self, track: Track, keys: Mapping[str, bytes] | None) -> bool:
+        """Whether a rendition is in clear or its key is known. Given keys without this one are a failed check."""
+        protection = track.init.protection if track.init else None
+        if protection is None or (keys is not None and protection.key_id in keys):
+            return True
+        if keys is None:
+            self._notes.append(f"{track.id} is encrypted and was not decoded: no keys were given")
+        else:
+            self._add("key", track.id, False, f"the key {protection.key_id}", "other keys only")
+        return False
+
+    def decoded(self, track: Track, open_object: OpenObject, keys: Mapping[str, bytes]) -> None:
         """Every frame decodes, at the time that the container says."""
         expected, found, problems = array("q", sorted(track.pts)), 0, list[str]()
+        protection = track.init.protection if track.init else None
+        key = keys[protection.key_id] if protection else None
         try:
-            for tick in decode_rendition(track.pieces(open_object), track.kind):
+            for tick in decode_rendition(track.pieces(open_object), track.kind, key):
                 if not problems and (found >= len(expected) or tick != expected[found]):
                     problems.append(f"frame {found} at tick {tick}")
                 found += 1
@@ -273,6 +308,16 @@ class _Verifier:
                 (f"{path} is another" if path in found else f"{path} is missing"
                  for path in expected if found.get(path) != expected[path]),
             )  # fmt: skip
+
+
+def _protection(track: Track) -> str:
+    """What the init segment says, in the words of `_named`."""
+    protection = track.init.protection if track.init else None
+    return f"{protection.scheme} with key {protection.key_id}" if protection else "none"
+
+
+def _named(signal: Signal | None) -> str:
+    return f"{signal.scheme} with key {signal.key_id}" if signal else "none"
 
 
 def _seconds(value: Fraction | int) -> str:

@@ -5,6 +5,7 @@ The manifests are hostile input: a name that leaves the package is an error, and
 
 from __future__ import annotations
 
+import base64
 import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from xml.etree import ElementTree as ET
 import m3u8
 
 from transcoder.errors import VerificationError
+from transcoder.packaging.dash import CENC_NAMESPACE
+from transcoder.packaging.drm import Signal
+from transcoder.packaging.hls import CLEARKEY_FORMAT, CLEARKEY_URI
 from transcoder.packaging.package import DASH_MANIFEST, HLS_MANIFEST
 
 __all__ = ["ListedRendition", "ListedSegment", "Listing", "OpenObject", "read_dash", "read_hls"]
@@ -36,12 +40,16 @@ class ListedSegment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListedRendition:
-    """A rendition as a manifest names it; its id is the folder of its init segment."""
+    """A rendition as a manifest names it; its id is the folder of its init segment.
+
+    `signal` is the encryption that the manifest speaks of; None where it speaks of none.
+    """
 
     id: str
     init: str
     segments: tuple[ListedSegment, ...]
     codecs: str | None = None
+    signal: Signal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,8 @@ def read_hls(open_object: OpenObject) -> Listing:
             raise _wrong(path, "it has no segments or no init segment")
         if len({str(segment.init_section) for segment in playlist.segments}) != 1:
             raise _wrong(path, "it has more than one init segment")
+        if len({str(segment.key) for segment in playlist.segments}) != 1:
+            raise _wrong(path, "its segments have several keys")
         final = final and playlist.is_endlist and playlist.playlist_type == "vod"
         segments = tuple(
             # repr gives back the digits that stand in the playlist.
@@ -76,7 +86,8 @@ def read_hls(open_object: OpenObject) -> Listing:
         )
         if max(round(segment.duration) for segment in segments) > int(playlist.target_duration):
             raise _wrong(path, "a segment is longer than the target duration")
-        _add(renditions, _rendition(_inside(path, playlist.segments[0].init_section.uri), segments))
+        init = _inside(path, playlist.segments[0].init_section.uri)
+        _add(renditions, _rendition(init, segments, signal=_hls_signal(path, playlist.segments[0].key)))
     return Listing(renditions, final)
 
 
@@ -104,7 +115,7 @@ def read_dash(open_object: OpenObject) -> Listing:
                 for index, (start, duration) in enumerate(timeline)
             )
             init = _expand(template, "initialization", name)
-            _add(renditions, _rendition(init, segments, representation.get("codecs")))
+            _add(renditions, _rendition(init, segments, representation.get("codecs"), _dash_signal(own)))
     return Listing(renditions, root.get("type", "static") == "static")
 
 
@@ -136,8 +147,36 @@ def _expand(template: ET.Element, attribute: str, values: dict[str, str]) -> str
     return _inside(DASH_MANIFEST, text)
 
 
-def _rendition(init: str, segments: tuple[ListedSegment, ...], codecs: str | None = None) -> ListedRendition:
-    return ListedRendition(posixpath.basename(posixpath.dirname(init)), init, segments, codecs)
+def _rendition(
+    init: str, segments: tuple[ListedSegment, ...], codecs: str | None = None, signal: Signal | None = None
+) -> ListedRendition:
+    return ListedRendition(posixpath.basename(posixpath.dirname(init)), init, segments, codecs, signal)
+
+
+def _hls_signal(path: str, key: Any) -> Signal | None:
+    """The scheme and the key id of an EXT-X-KEY for ClearKey."""
+    if key is None or key.method == "NONE":
+        return None
+    schemes = {"SAMPLE-AES": "cbcs", "SAMPLE-AES-CTR": "cenc"}
+    if key.keyformat != CLEARKEY_FORMAT or not str(key.uri).startswith(CLEARKEY_URI):
+        raise _wrong(path, f"its key format {key.keyformat!r} is not known")
+    try:
+        key_id = base64.b64decode(key.uri.removeprefix(CLEARKEY_URI), validate=True).hex()
+        return Signal.model_validate({"scheme": schemes.get(key.method), "key_id": key_id})
+    except ValueError as error:
+        raise _wrong(path, "its key is not valid") from error
+
+
+def _dash_signal(own: ET.Element) -> Signal | None:
+    """The scheme and the default key id of an adaptation set."""
+    for protection in own.iterfind(f"{_DASH}ContentProtection"):
+        if protection.get("schemeIdUri") == "urn:mpeg:dash:mp4protection:2011":
+            key_id = protection.get(f"{{{CENC_NAMESPACE}}}default_KID", "").replace("-", "").lower()
+            try:
+                return Signal.model_validate({"scheme": protection.get("value"), "key_id": key_id})
+            except ValueError as error:
+                raise _wrong(DASH_MANIFEST, "a content protection is not valid") from error
+    return None
 
 
 def _add(renditions: dict[str, ListedRendition], rendition: ListedRendition) -> None:
