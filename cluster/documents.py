@@ -10,10 +10,21 @@ from pydantic import AwareDatetime, Field
 from transcoder.documents import Document
 from transcoder.ladder import BUILT_IN, Ladder
 from transcoder.media import MediaInfo
+from transcoder.packaging.drm import Encryption, Scheme
 from transcoder.plan import Plan
 from transcoder.results import PartResult
 
-__all__ = ["Commit", "JobRequest", "JobState", "Publication", "StoreSpec", "TaskKey", "TaskKind"]
+__all__ = [
+    "Commit",
+    "JobRequest",
+    "JobState",
+    "KeyEncryptionKeySpec",
+    "PackageEncryption",
+    "Publication",
+    "StoreSpec",
+    "TaskKey",
+    "TaskKind",
+]
 
 TaskKind = Literal["analyze", "video", "audio", "image", "verify"]
 
@@ -41,11 +52,27 @@ class StoreSpec(Document):
     prefix: str = ""
 
 
+class KeyEncryptionKeySpec(Document):
+    """Where a node finds the key-encryption key: the place, never the key."""
+
+    kind: Literal["file"] = "file"
+    path: str
+
+
+class PackageEncryption(Document):
+    """What a task needs to encrypt: the plan's decisions with the wrapped keys, and where to open those."""
+
+    encryption: Encryption
+    kek: KeyEncryptionKeySpec
+
+
 class JobRequest(Document):
     """What a transcode job is asked to do. Stored with the job; a retry of the job has the same."""
 
     ladder: Ladder = BUILT_IN["h264"]
     lane: Literal["auto", "cpu"] = "auto"
+    drm: Literal["none", "clearkey"] = "none"
+    drm_scheme: Scheme = "cbcs"
 
 
 class Commit(Document):

@@ -4,7 +4,8 @@ It keeps nothing that the ledger does not have, so it can die anywhere and anoth
 the scheduler's (pure), the order of what players see is the publisher's.
 
 Order of writes of a task: attempt begun in the ledger -> segments stored under the attempt's names -> result
-checked -> commit by compare-and-set -> promoted and published. Of a job: all committed -> verified -> final
+checked -> commit by compare-and-set -> promoted and published. Of a job: content keys safe (KeyIssuer) -> plan with
+the wrapped keys in the ledger -> tasks; all committed -> verified -> final
 manifests -> report -> success in the ledger -> attempt folders removed.
 """
 
@@ -22,8 +23,8 @@ from fractions import Fraction
 from typing import cast
 
 from cluster import tasks
-from cluster.documents import JobState, StoreSpec, TaskKey
-from cluster.ports import JobLedger, Part, Runtime, TaskCall
+from cluster.documents import JobState, PackageEncryption, StoreSpec, TaskKey
+from cluster.ports import JobLedger, KeyIssuer, Part, Runtime, TaskCall
 from cluster.publisher import Publisher
 from cluster.report import job_report
 from cluster.run import EngineSettings, Stores, TranscodeRun
@@ -33,6 +34,7 @@ from transcoder.errors import (
     FramemillError,
     InternalError,
     LeaseLostError,
+    ResourceMissingError,
 )
 from transcoder.media import MediaInfo
 from transcoder.packaging.package import Package
@@ -67,11 +69,13 @@ class Engine:
         source: tuple[StoreSpec, str],
         packages: StoreSpec,
         settings: EngineSettings | None = None,
+        keys: KeyIssuer | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._ledger, self._runtime = ledger, runtime
         self._stores = Stores(source, packages)
         self._settings = settings or EngineSettings()
+        self._keys = keys
         self._on_progress = on_progress or (lambda _: None)
 
     async def analyze(self) -> None:
@@ -101,7 +105,8 @@ class Engine:
                 assert stream is not None  # else there would be no plan
                 await TranscodeRun(
                     self._ledger, self._runtime, self._stores, publisher, self._settings, state=state, stream=stream,
-                    plan=plan, on_publish=lambda: self._tell("encoding", plan, publisher),
+                    plan=plan, encryption=self._encryption(plan),
+                    on_publish=lambda: self._tell("encoding", plan, publisher),
                 ).run()  # fmt: skip
                 self._tell("verifying", plan, publisher)
                 verified = await self._verify(media, plan, publisher.package(final=True))
@@ -161,8 +166,22 @@ class Engine:
 
     async def _plan(self, state: JobState, media: MediaInfo) -> Plan:
         plan = plan_title(media, state.request.ladder, slots=self._runtime.slots)
+        if state.request.drm != "none":
+            encryption = await asyncio.to_thread(self._issuer().issue, plan, state.request.drm_scheme)
+            plan = plan.model_copy(update={"encryption": encryption})
         await self._ledger.save_plan(plan)
         return plan
+
+    def _encryption(self, plan: Plan) -> PackageEncryption | None:
+        if plan.encryption is None:
+            return None
+        return PackageEncryption(encryption=plan.encryption, kek=self._issuer().kek)
+
+    def _issuer(self) -> KeyIssuer:
+        """Errors: ResourceMissingError where nobody issues keys here: the job fails before anything is encoded."""
+        if self._keys is None:
+            raise ResourceMissingError("encryption is asked for, and no content keys can be had here")
+        return self._keys
 
     async def _verify(self, media: MediaInfo, plan: Plan, package: Package) -> VerifyReport:
         arguments = (self._stores.packages, TaskKey(kind="verify"), media, plan, package)

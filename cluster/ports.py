@@ -1,4 +1,4 @@
-"""The three ports of the engine. An adapter is one file named after its technology.
+"""The ports of the engine. An adapter is one file named after its technology.
 
 Every adapter of a port passes the same contract suite in tests/contract.
 """
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from cluster.documents import JobState, Publication, TaskKey
+from cluster.documents import JobState, KeyEncryptionKeySpec, Publication, TaskKey
 from transcoder.errors import FramemillError
 from transcoder.media import MediaInfo
+from transcoder.packaging.drm import Encryption, Scheme
 from transcoder.plan import Plan
 from transcoder.results import PartResult
 
-__all__ = ["JobLedger", "ObjectInfo", "ObjectStore", "Part", "Runtime", "TaskCall"]
+__all__ = ["JobLedger", "KeyIssuer", "ObjectInfo", "ObjectStore", "Part", "Runtime", "TaskCall"]
 
 
 class JobLedger(Protocol):
@@ -66,6 +67,23 @@ class JobLedger(Protocol):
 
     async def fail(self, error: FramemillError) -> None:
         """End the job as FAILED (or CANCELED, for a CanceledError), with the error's code and message."""
+        ...
+
+
+class KeyIssuer(Protocol):
+    """Gives one package its content keys. Synchronous; asynchronous callers use a thread."""
+
+    @property
+    def kek(self) -> KeyEncryptionKeySpec:
+        """Where the nodes find what opens the wrapped keys."""
+        ...
+
+    def issue(self, plan: Plan, scheme: Scheme) -> Encryption:
+        """Decide how the planned package is encrypted. Its keys are safe when this returns, and not before: what is
+        encrypted under a key that is lost is lost. The same package always has the same keys.
+
+        Raises ResourceMissingError where the keys cannot be had, ConflictError where they are another package's.
+        """
         ...
 
 

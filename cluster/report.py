@@ -39,6 +39,7 @@ def job_report(
             "frames": plan.video.frame_count,
             "frameRate": str(plan.video.frame_rate),
         },
+        "encryption": {"scheme": plan.encryption.scheme} if plan.encryption else None,
         "renditions": [_rendition(package, rendition) for rendition in package.renditions],
         "verification": verified.model_dump(mode="json"),
         "warnings": list(warnings),
@@ -58,4 +59,5 @@ def _rendition(package: Package, rendition: PublishedRendition) -> dict[str, obj
         "sizeBytes": rendition.size_bytes,
         "bandwidth": package.bandwidth(rendition),
         "averageBandwidth": package.average_bandwidth(rendition),
+        "keyId": rendition.signal.key_id if rendition.signal else None,
     }

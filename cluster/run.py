@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from cluster import tasks
-from cluster.documents import Commit, JobState, StoreSpec, TaskKey
+from cluster.documents import Commit, JobState, PackageEncryption, StoreSpec, TaskKey
 from cluster.ports import JobLedger, Part, Runtime, TaskCall
 from cluster.publisher import Publisher
 from cluster.scheduler import (
@@ -74,10 +74,12 @@ class TranscodeRun:
         state: JobState,
         stream: VideoStream,
         plan: Plan,
+        encryption: PackageEncryption | None,
         on_publish: Callable[[], None],
     ) -> None:
         self._ledger, self._runtime, self._stores, self._publisher = ledger, runtime, stores, publisher
         self._settings, self._state, self._stream, self._plan = settings, state, stream, plan
+        self._encryption = encryption
         self._on_publish = on_publish
         self._scheduler = Scheduler(units_of(plan))
         self._events: asyncio.Queue[Event] = asyncio.Queue()
@@ -186,15 +188,18 @@ class TranscodeRun:
             call = TaskCall(
                 name, tasks.video_task,
                 (source, packages, key, attempts[key], plan.video, chunk, seek_points(stream, plan.video, chunk),
-                 self._state.request.lane, last, start.threads),
+                 self._state.request.lane, last, start.threads, self._encryption),
                 cpus=start.threads,
             )  # fmt: skip
         elif key.kind == "audio":
-            known = {k: c.result for k, c in committed.items() if k.kind == "audio" and k.track == key.track}
+            known = {
+                k: (c.attempt, c.result) for k, c in committed.items() if k.kind == "audio" and k.track == key.track
+            }
             track = plan.audio[key.track]
             call = TaskCall(
-                name, tasks.audio_task, (source, packages, attempts, track, plan.chunks, stream.start, known)
-            )
+                name, tasks.audio_task,
+                (source, packages, attempts, track, plan.chunks, stream.start, known, self._encryption),
+            )  # fmt: skip
         else:
             call = TaskCall(name, tasks.image_task, (source, packages, key, attempts[key], stream))
         return call, self._settings.task_seconds + self._settings.task_factor * float(span)

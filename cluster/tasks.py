@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
-from cluster.documents import StoreSpec, TaskKey
+from cluster.content_keys import open_encryptor
+from cluster.documents import PackageEncryption, StoreSpec, TaskKey
 from cluster.ports import ObjectStore, Part
 from cluster.scratch import scratch_folder
 from cluster.stores import open_store
@@ -54,11 +55,16 @@ def video_task(
     lane: str,
     last: bool,
     threads: int,
+    encryption: PackageEncryption | None = None,
 ) -> Iterator[Part]:
-    """Encode and package one chunk on every rung."""
+    """Encode, package and encrypt one chunk on every rung. Without its keys nothing is encoded."""
     started = _Stopwatch()
+    encryptor = open_encryptor(encryption)
     with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
-        made = make_video_part(file, track, chunk, folder, lane=lane, seek=seek, last=last, threads=threads)
+        made = make_video_part(
+            file, track, chunk, folder, lane=lane, seek=seek, last=last, threads=threads, attempt=attempt,
+            encryptor=encryptor,
+        )  # fmt: skip
         yield _delivered(made, key, attempt, open_store(packages), started)
 
 
@@ -69,22 +75,29 @@ def audio_task(
     track: AudioTrack,
     chunks: tuple[Chunk, ...],
     origin: Fraction,
-    committed: Mapping[TaskKey, PartResult],
+    committed: Mapping[TaskKey, tuple[int, PartResult]],
+    encryption: PackageEncryption | None = None,
 ) -> Iterator[Part]:
     """Encode one audio track and deliver its parts in order.
 
-    Parts that an earlier run committed are encoded again, because the encoder is continuous, compared, and
-    not delivered. Errors: VerificationError where this machine's encoder makes something else.
+    Parts that an earlier run committed, given with the attempt that made them, are encoded again, because the encoder
+    is continuous, compared, and not delivered. They are encrypted as that attempt did, else no two would be equal:
+    where the sound differs, the same counter blocks have then been used for other bytes, but those never leave the
+    scratch folder. Errors: VerificationError where this machine's encoder makes something else.
     """
     started = _Stopwatch()
     store = open_store(packages)
+    encryptor = open_encryptor(encryption)
+    made_by = {key.index: attempt for key, attempt in attempts.items()}
+    made_by |= {key.index: attempt for key, (attempt, _) in committed.items()}
     with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
-        for made in make_audio_parts(file, track, chunks, folder, origin=origin):
+        parts = make_audio_parts(file, track, chunks, folder, origin=origin, attempts=made_by, encryptor=encryptor)
+        for made in parts:
             key = TaskKey(kind="audio", track=track.track, index=made.index)
             before = committed.get(key)
             if before is None:
                 yield _delivered(made, key, attempts[key], store, started)
-            elif before.renditions != made.renditions:
+            elif before[1].renditions != made.renditions:
                 raise VerificationError(
                     "the sound cannot be reproduced: this encoder made other bytes than the committed ones",
                     {"task": str(key)},

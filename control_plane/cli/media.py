@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from rich.console import Console
@@ -24,10 +24,12 @@ from cluster.engine import Progress as EngineProgress
 from cluster.ledgers.journal import JournalLedger
 from control_plane.cli import tables
 from control_plane.cli.exits import CHECK_FAILED, DONE
+from control_plane.cli.keys_file import KeysFile, read_keys
 from transcoder.errors import InvalidInputError, ResourceMissingError
 from transcoder.ladder import Ladder, load_ladder
 from transcoder.lanes import open_lane
 from transcoder.media import MediaInfo
+from transcoder.packaging.drm import Scheme
 from transcoder.plan import plan_title
 from transcoder.probe import probe as probe_source
 from transcoder.verify import folder_opener, verify_package
@@ -90,11 +92,14 @@ def plan(source: Path, ladder_name: str, segment_seconds: int | None, as_json: b
 @click.argument("out", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--source", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None,
               help="Compare with the source it was made from.")  # fmt: skip
+@click.option("--keys", "keys_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None,
+              help="The keys of an encrypted package; without them nothing of it is decoded.")  # fmt: skip
 @_JSON
-def verify(out: Path, source: Path | None, as_json: bool) -> int:
+def verify(out: Path, source: Path | None, keys_file: Path | None, as_json: bool) -> int:
     """Check the finished package in OUT from the outside: every join, every rendition decoded in full."""
     media = _probe(source) if source else None
-    report = verify_package(folder_opener(out), media=media, decode=True)
+    keys = read_keys(keys_file) if keys_file else None
+    report = verify_package(folder_opener(out), media=media, decode=True, keys=keys)
     if as_json:
         _print_json(report.model_dump(mode="json"))
     else:
@@ -110,7 +115,23 @@ class _Output:
 
     @property
     def journal(self) -> Path:
-        return self.folder.parent / f"{self.folder.name}.journal"
+        return self._beside("journal")
+
+    @property
+    def keys(self) -> Path:
+        return self._beside("keys.json")
+
+    @property
+    def kek(self) -> Path:
+        return self._beside("kek")
+
+    def _beside(self, suffix: str) -> Path:
+        return self.folder.parent / f"{self.folder.name}.{suffix}"
+
+    def end(self) -> None:
+        """Remove what only an unfinished job needs."""
+        self.journal.unlink()
+        self.kek.unlink(missing_ok=True)
 
     def ledger(self, request: JobRequest, *, resume: bool) -> JournalLedger:
         """The ledger of a new job, or of the interrupted one. Errors: InvalidInputError."""
@@ -126,6 +147,9 @@ class _Output:
             )
         if self.folder.exists() and any(self.folder.iterdir()):
             raise InvalidInputError(f"{self.folder.name} is not empty")
+        if request.drm != "none" and (self.keys.exists() or self.kek.exists()):
+            # Never used again: attempts count from 1 in a new journal, and so would the IVs under the old key.
+            raise InvalidInputError(f"{self.keys.name} holds the keys of an earlier package: move it away first")
         self.folder.mkdir(parents=True, exist_ok=True)
         return JournalLedger.create(self.journal, f"cli-{uuid.uuid4().hex[:12]}", request)
 
@@ -142,19 +166,34 @@ class _Output:
     show_default=True,
     help="The hardware path. Other than `auto` it is a requirement.",
 )
+@click.option("--drm", type=click.Choice(["none", "clearkey"]), default="none", show_default=True,
+              help="Encrypt the package; its keys go to OUT.keys.json.")  # fmt: skip
+@click.option("--drm-scheme", type=click.Choice(["cbcs", "cenc"]), default="cbcs", show_default=True,
+              help="How it is encrypted: AES-CBC with a pattern, or AES-CTR for older devices.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with an interrupted transcode into OUT.")
 @_JSON
 def transcode(
-    source: Path, out: Path, ladder_name: str, segment_seconds: int | None, lane: str, resume: bool, as_json: bool
+    source: Path,
+    out: Path,
+    ladder_name: str,
+    segment_seconds: int | None,
+    lane: str,
+    drm: Literal["none", "clearkey"],
+    drm_scheme: Scheme,
+    resume: bool,
+    as_json: bool,
 ) -> None:
     """Turn SOURCE into a package in OUT: HLS and DASH over the same CMAF segments, thumbnails, report.json."""
     if open_lane(lane).name != lane and lane != "auto":
         raise ResourceMissingError(f"the lane {lane!r} is not available on this machine")
-    request = JobRequest(ladder=_ladder(ladder_name, segment_seconds), lane="cpu" if lane == "cpu" else "auto")
+    request = JobRequest(
+        ladder=_ladder(ladder_name, segment_seconds), lane="cpu" if lane == "cpu" else "auto", drm=drm,
+        drm_scheme=drm_scheme,
+    )  # fmt: skip
     output = _Output(out.absolute())
     with contextlib.closing(output.ledger(request, resume=resume)) as ledger:
         report = asyncio.run(_transcode(source.absolute(), output, ledger))
-        output.journal.unlink()
+        output.end()
     if as_json:
         _print_json(report)
     else:
@@ -171,7 +210,7 @@ async def _transcode(source: Path, output: _Output, ledger: JournalLedger) -> di
         try:
             engine = Engine(
                 ledger, runtime, source=(StoreSpec(root=folder), "source"),
-                packages=StoreSpec(root=str(output.folder)), on_progress=show,
+                packages=StoreSpec(root=str(output.folder)), keys=KeysFile(output.keys, output.kek), on_progress=show,
             )  # fmt: skip
             return await engine.transcode()
         finally:

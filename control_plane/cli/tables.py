@@ -65,6 +65,8 @@ def verification(console: Console, found: VerifyReport) -> None:
         mark = "[green]ok[/green]" if check.ok else "[red]FAILED[/red]"
         table.add_row(check.name, check.rendition or "", mark, str(check.expected), str(check.found))
     console.print(table)
+    for note in found.notes:
+        console.print(f"[yellow]{note}[/yellow]")
     console.print("[green]The package is good.[/green]" if found.ok else "[red]The package is not good.[/red]")
 
 
