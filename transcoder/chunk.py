@@ -74,7 +74,7 @@ def encode_chunk(
             stream = container.streams[track.stream_index]
             assert isinstance(stream, av.video.VideoStream)
             lane.prepare(stream, threads)
-            for frame in _frames(container, stream, seek, warnings):
+            for frame in _frames(container, stream, seek, clock.first_pts, warnings):
                 if frame.pts is None:
                     continue
                 tick = clock.tick(frame.pts)
@@ -111,6 +111,7 @@ class _Clock:
         self.start = self._boundaries[0]
         self.end = _ceil(chunk.end, track)
         self.step = max(1, round(track.timescale / track.frame_rate))
+        self.first_pts = track.origin_pts + math.ceil(chunk.start / track.time_base)
 
     def tick(self, pts: int) -> int:
         return (pts - self._track.origin_pts) * self._track.ticks_per_pts
@@ -135,10 +136,16 @@ def _frames(
     container: av.container.InputContainer,
     stream: av.video.VideoStream,
     seek: Sequence[Keyframe],
+    first_pts: int,
     warnings: list[str],
 ) -> Iterator[av.VideoFrame]:
-    """Decoded pictures from the best seek point on. A damaged packet is skipped and reported."""
+    """Decoded pictures from the best seek point on. A damaged packet is skipped and reported.
+
+    Before `first_pts` only what later pictures refer to is decoded: the rest would be dropped.
+    """
     for packet in _packets(container, stream, seek):
+        early = packet.pts is not None and packet.pts < first_pts
+        stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
         try:
             yield from stream.codec_context.decode(packet)
         except (av.error.InvalidDataError, av.error.EOFError):

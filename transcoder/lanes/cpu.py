@@ -11,6 +11,7 @@ import av.error
 import av.filter
 import av.video
 from av.video.frame import PictureType
+from av.video.reformatter import ColorRange
 
 from transcoder.fragments import FragmentWriter
 from transcoder.ladder import Rendition
@@ -90,11 +91,13 @@ class _Scaler:
             turned = graph.add(name, arguments or None)
             upright.link_to(turned)
             upright = turned
+        # Asked for only where it is needed: a rung of the source's size is then passed on as it is.
+        limited = ":out_range=limited" if _full_range(frame) else ""
         split = graph.add("split", str(len(track.renditions)))
         upright.link_to(split)
         self._sinks = []
         for number, rendition in enumerate(track.renditions):
-            scale = graph.add("scale", f"w={rendition.width}:h={rendition.height}:flags=bicubic:out_range=limited")
+            scale = graph.add("scale", f"w={rendition.width}:h={rendition.height}:flags=bicubic{limited}")
             shape, form, sink = graph.add("setsar", "1"), graph.add("format", "yuv420p"), graph.add("buffersink")
             split.link_to(scale, number)
             scale.link_to(shape)
@@ -128,8 +131,12 @@ def reordering(frame_rate: Fraction) -> int:
     return 1 if frame_rate >= _SLOWEST_WITH_B_FRAMES else 0
 
 
-def _format(frame: av.VideoFrame) -> tuple[int, int, str, int]:
-    return frame.width, frame.height, frame.format.name, frame.rotation
+def _format(frame: av.VideoFrame) -> tuple[int, int, str, int, bool]:
+    return frame.width, frame.height, frame.format.name, frame.rotation, _full_range(frame)
+
+
+def _full_range(frame: av.VideoFrame) -> bool:
+    return frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj") or frame.format.is_rgb
 
 
 class _X264:

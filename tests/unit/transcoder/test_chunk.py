@@ -5,6 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import av
+import av.video
+import numpy as np
 import pytest
 from support import clips, ffmpeg
 
@@ -122,3 +125,23 @@ def test_more_threads_change_neither_pictures_nor_times(tmp_path: Path) -> None:
             )
             results.append((encoded.start, encoded.end, ffmpeg.frame_numbers(encoded.files["v180"])))
     assert results[0] == results[1]
+
+
+def test_full_range_becomes_limited_range(tmp_path: Path) -> None:
+    path = tmp_path / "full.mov"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        assert isinstance(stream, av.video.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuvj420p"
+        for number in range(25):
+            luma = np.full((180, 320), 255 if number % 2 else 0, np.uint8)
+            picture = np.concatenate((luma.ravel(), np.full(2 * 160 * 90, 128, np.uint8))).reshape(270, 320)
+            frame = av.VideoFrame.from_ndarray(picture, format="yuvj420p")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    _, _, _, joined = encode(path, tmp_path)
+    raw = ffmpeg.run(["-i", str(joined["v180"]), "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
+    frames = np.frombuffer(raw, np.uint8).reshape(25, -1)[:, : 320 * 180]
+    assert abs(int(np.median(frames[0])) - 16) <= 2
+    assert abs(int(np.median(frames[1])) - 235) <= 2
