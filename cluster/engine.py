@@ -28,6 +28,7 @@ from cluster.ports import JobLedger, KeyIssuer, Part, Runtime, TaskCall
 from cluster.publisher import Publisher
 from cluster.report import job_report
 from cluster.run import EngineSettings, Stores, TranscodeRun
+from cluster.scheduler import MAX_ATTEMPTS
 from cluster.stores import open_store
 from transcoder.errors import (
     CanceledError,
@@ -91,7 +92,7 @@ class Engine:
         """Run a transcode job to its end; the report of the finished package.
 
         Errors: the FramemillError that ended the job, after the ledger has it; LeaseLostError (nothing more is
-        written then); whatever cancels the coroutine leaves the job as it is, to be gone on with.
+        written then). Any other error, and whatever cancels the coroutine, leaves the job as it is, to be gone on with.
         """
         async with self._ending_the_job():
             started = time.monotonic()
@@ -140,7 +141,7 @@ class Engine:
 
         async def watch() -> None:
             nonlocal requested
-            while not await self._ledger.cancel_requested():  # noqa: ASYNC110 - the request is in the database
+            while not await self._asked_to_cancel():  # noqa: ASYNC110 - the request is in the database
                 await asyncio.sleep(self._settings.cancel_poll_seconds)
             requested = True
             block.cancel()
@@ -154,12 +155,22 @@ class Engine:
             raise
         finally:
             watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError, FramemillError):
-                await watcher
+            await asyncio.wait({watcher})  # raises nothing of the watcher's, and swallows no cancellation of ours
+
+    async def _asked_to_cancel(self) -> bool:
+        try:
+            return await self._ledger.cancel_requested()
+        except Exception as error:
+            # Only a question: the ledger's next write says whether the job can go on. Ask again.
+            _log.warning("it is not known whether the job is to be canceled: %s", type(error).__name__)
+            return False
 
     async def _analyze(self) -> MediaInfo:
         key = TaskKey(kind="analyze")
-        media = await self._one(TaskCall("analyze", tasks.analyze_task, (self._stores.source, key)))
+        call = TaskCall(
+            "analyze", tasks.analyze_task, (self._stores.source, key), seconds=self._settings.analyze_seconds
+        )
+        media = await self._one(call)
         assert isinstance(media, MediaInfo)
         await self._ledger.save_media(media)
         return media
@@ -185,23 +196,28 @@ class Engine:
 
     async def _verify(self, media: MediaInfo, plan: Plan, package: Package) -> VerifyReport:
         arguments = (self._stores.packages, TaskKey(kind="verify"), media, plan, package)
-        report = await self._one(TaskCall("verify", tasks.verify_task, arguments))
+        seconds = self._settings.limit(plan.duration)
+        report = await self._one(TaskCall("verify", tasks.verify_task, arguments, seconds=seconds))
         assert isinstance(report, VerifyReport)
         report.require_ok()
         return report
 
     async def _one(self, call: TaskCall) -> object:
         """The single result of a call that only reads: run again where that may help."""
-        for attempt in range(1, 4):
+        attempt = 1
+        while True:
             try:
                 async with aclosing(cast("AsyncGenerator[Part]", self._runtime.run(call))) as parts:
-                    async for part in parts:
-                        return part.result
+                    # To the end: a call that is left before has its process killed.
+                    results = [part.result async for part in parts]
+                if not results:
+                    raise InternalError(f"{call.name} returned nothing")
+                return results[0]
             except FramemillError as error:
-                if not error.retryable or attempt == 3:
+                if not error.retryable or attempt == MAX_ATTEMPTS:
                     raise
-                await asyncio.sleep(self._settings.retry_pause_seconds * attempt)
-        raise InternalError(f"{call.name} returned nothing")
+            await asyncio.sleep(self._settings.retry_pause_seconds * attempt)
+            attempt += 1
 
     def _tell(self, stage: str, plan: Plan, publisher: Publisher) -> None:
         done = [c.key.index for c in publisher.commits if c.key.kind == "video"]

@@ -161,12 +161,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class TaskCall:
-    """A function to run on some node, with the resources it takes. `arguments` must pickle."""
+    """A function to run on some node, with the resources it takes. `arguments` must pickle.
+
+    `seconds` is how long it may run, None for any time. The clock starts with the function: a busy cluster, on which
+    it waits for a processor, is no failure of the task.
+    """
 
     name: str
     function: Callable[..., Iterator[Part]]
     arguments: tuple[object, ...]
     cpus: float = 1.0
+    seconds: float | None = None
 
 
 class Runtime(Protocol):
@@ -180,7 +185,8 @@ class Runtime(Protocol):
     def run(self, call: TaskCall) -> AsyncIterator[Part]:
         """Run a call and yield its parts as they come.
 
-        Errors of the task are raised as FramemillError; a dead process is WorkerCrashedError. Closing the
-        iterator cancels the task and kills its process within 5 s.
+        Errors of the task are raised as FramemillError; a dead process is WorkerCrashedError, one that ran longer
+        than the call allows is TaskTimeoutError. Closing the iterator cancels the task and kills its process
+        within 5 s.
         """
         ...

@@ -5,11 +5,14 @@ Order of writes, each of them idempotent, so that a takeover just does them agai
    never writes over other bytes; the first init segment of a rendition serves all its parts;
 2. the media playlists, which name segments; 3. the multivariant playlist, which names those; 4. the MPD;
 5. the ledger's publication. A reader that has a manifest can fetch everything it names.
+
+A cancelled publisher ends the write it is in, so that of two writes the later one is what stays. The first publication
+of each publisher writes the manifests even where nothing was added: the one before it may have died between any two
+of its writes, or after it had closed them and before the job had ended.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -17,6 +20,7 @@ from datetime import UTC, datetime
 from cluster.documents import Commit, JobState, Publication, TaskKey
 from cluster.ports import JobLedger, ObjectStore
 from cluster.tasks import attempt_prefix
+from cluster.threads import in_thread
 from transcoder.errors import AlreadyExistsError, NotFoundError
 from transcoder.packaging import dash, hls
 from transcoder.packaging.package import (
@@ -41,6 +45,7 @@ class Publisher:
         self._published = state.publication
         self._commits = {commit.key: commit for commit in state.commits}
         self._promoted: set[TaskKey] = set()
+        self._written = False
 
     @property
     def commits(self) -> tuple[Commit, ...]:
@@ -58,18 +63,21 @@ class Publisher:
 
     async def publish(self) -> Publication:
         """Publish what has become visible since the last time. Does nothing where nothing has."""
-        package = await asyncio.to_thread(self._prepare, self.commits, final=False)
-        if package.segments > self._published.segments:
+        package = await in_thread(self._prepare, self.commits, final=False)
+        grown = package.segments > self._published.segments
+        if grown or (package.segments and not self._written):
             available = self._published.available_from or datetime.now(UTC)
-            await asyncio.to_thread(self._write_manifests, package, available)
-            await self._record(package, available)
+            await in_thread(self._write_manifests, package, available)
+            self._written = True
+            if grown:
+                await self._record(package, available)
         return self._published
 
     async def finish(self) -> Package:
         """Publish the final manifests, VOD and static, after the verifier agreed. The one step to `final`."""
-        package = await asyncio.to_thread(self._prepare, self.commits, final=True)
+        package = await in_thread(self._prepare, self.commits, final=True)
         available = self._published.available_from or datetime.now(UTC)
-        await asyncio.to_thread(self._write_manifests, package, available)
+        await in_thread(self._write_manifests, package, available)
         await self._record(package, available)
         return package
 

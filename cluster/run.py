@@ -10,8 +10,9 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, cast
 
 from cluster import tasks
 from cluster.documents import Commit, JobState, PackageEncryption, StoreSpec, TaskKey
@@ -31,7 +32,7 @@ from cluster.scheduler import (
 )
 from cluster.units import check_result, units_of
 from transcoder.chunk import seek_points
-from transcoder.errors import FramemillError, InternalError, LeaseLostError, TaskTimeoutError
+from transcoder.errors import FramemillError, LeaseLostError
 from transcoder.media import VideoStream
 from transcoder.plan import Plan
 from transcoder.results import PartResult
@@ -43,13 +44,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Times in seconds. A task that runs past `task_seconds` plus `task_factor` times its span is a failure."""
+    """Times in seconds. A task that runs past `task_seconds` plus `task_factor` times its span is a failure, and an
+    analysis, whose span nobody knows, one that runs past `analyze_seconds`."""
 
     cancel_poll_seconds: float = 1.0
     publish_pause_seconds: float = 0.25
     retry_pause_seconds: float = 1.0
     task_seconds: float = 120.0
     task_factor: float = 120.0
+    analyze_seconds: float = 900.0
+
+    def limit(self, span: Fraction) -> float:
+        """How long a task may run that works on so many seconds of the title."""
+        return self.task_seconds + self.task_factor * float(span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +92,40 @@ class TranscodeRun:
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._changed = asyncio.Event()
         self._calls: dict[str, asyncio.Task[None]] = {}
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
-        """Return when everything is committed and published. Errors: what ended it; LeaseLostError."""
+        """Return when everything is committed and published.
+
+        Errors: the FramemillError that ended it; LeaseLostError; whatever else a ledger or a store raised, such as a
+        database that is away, which says nothing about the job.
+        """
         for commit in self._state.commits:
             self._events.put_nowait(Committed(commit.key))
         self._events.put_nowait(Slots(self._runtime.slots))
         self._changed.set()
         publishing = asyncio.create_task(self._publish())
         try:
-            while True:
-                event = asyncio.create_task(self._events.get())
-                await asyncio.wait({event, publishing}, return_when=asyncio.FIRST_COMPLETED)
-                if publishing.done():
-                    event.cancel()
-                    publishing.result()  # it only ever ends by an error
-                if self._obey(await event):
-                    break
+            while not await self._next(publishing):
+                pass
         finally:
             await self._stop(publishing, *self._calls.values())
+            if not self._broken.cancel():
+                self._broken.exception()  # looked at, where another error came first
         await self._publisher.publish()
+
+    async def _next(self, publishing: asyncio.Task[None]) -> bool:
+        """Wait for the next event and obey it. True when every task is committed."""
+        event = asyncio.create_task(self._events.get())
+        waiting: tuple[asyncio.Future[Any], ...] = (event, publishing, self._broken)
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for other in (publishing, self._broken):
+                if other.done():
+                    other.result()  # both only ever end by an error
+            return self._obey(await event)
+        finally:
+            event.cancel()
 
     def _obey(self, event: Event) -> bool:
         """Do what the scheduler says to an event. True when every task is committed."""
@@ -142,19 +163,15 @@ class TranscodeRun:
             for key in start.unit.keys:
                 if key not in committed:
                     attempts[key] = await self._ledger.begin_attempt(key)
-            call, seconds = self._task(start, attempts, committed)
-            async with asyncio.timeout(seconds):
-                async with aclosing(cast("AsyncGenerator[Part]", self._runtime.run(call))) as parts:
-                    async for part in parts:
-                        await self._commit(part, attempts.pop(part.key))
+            call = self._task(start, attempts, committed)
+            async with aclosing(cast("AsyncGenerator[Part]", self._runtime.run(call))) as parts:
+                async for part in parts:
+                    await self._commit(part, attempts.pop(part.key))
             self._events.put_nowait(Ended(name))
-        except TimeoutError:
-            await self._failed(name, attempts, TaskTimeoutError(f"{name} ran past its wall clock"))
         except FramemillError as error:
             await self._failed(name, attempts, error)
         except Exception as error:
-            _log.exception("the call of %s failed unexpectedly", name)
-            await self._failed(name, attempts, InternalError(f"{name} failed: {type(error).__name__}"))
+            self._break(name, error)
 
     async def _commit(self, part: Part, attempt: int) -> None:
         assert isinstance(part.result, PartResult)
@@ -172,12 +189,19 @@ class TranscodeRun:
                     await self._ledger.fail_attempt(key, attempt, error)
         except FramemillError as lost:
             error = lost
+        except Exception as broken:
+            self._break(name, broken)
+            return
         self._events.put_nowait(Failed(name, error))
 
-    def _task(
-        self, start: Start, attempts: dict[TaskKey, int], committed: dict[TaskKey, Commit]
-    ) -> tuple[TaskCall, float]:
-        """The call that does a unit's work, and how long it may take."""
+    def _break(self, name: str, error: Exception) -> None:
+        """End the run by an error that is nobody's of ours: whoever runs the job knows what it means."""
+        _log.warning("the call of %s broke off: %s", name, type(error).__name__)
+        if not self._broken.done():
+            self._broken.set_exception(error)
+
+    def _task(self, start: Start, attempts: dict[TaskKey, int], committed: dict[TaskKey, Commit]) -> TaskCall:
+        """The call that does a unit's work."""
         plan, stream, source, packages = self._plan, self._stream, self._stores.source, self._stores.packages
         key = start.unit.keys[0]
         name, span = f"{self._state.job_id}/{start.unit.name}", plan.duration
@@ -202,7 +226,7 @@ class TranscodeRun:
             )  # fmt: skip
         else:
             call = TaskCall(name, tasks.image_task, (source, packages, key, attempts[key], stream))
-        return call, self._settings.task_seconds + self._settings.task_factor * float(span)
+        return replace(call, seconds=self._settings.limit(span))
 
     async def _stop(self, *running: asyncio.Task[None]) -> None:
         for task in running:

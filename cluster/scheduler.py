@@ -16,6 +16,7 @@ from cluster.documents import TaskKey
 from transcoder.errors import CanceledError, FramemillError, InternalError
 
 __all__ = [
+    "MAX_ATTEMPTS",
     "Cancel",
     "Committed",
     "Complete",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 MAX_ATTEMPTS = 3
+"""Of a unit; also of the calls that the engine makes beside the units."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,15 @@ file's lock; who lost it writes nothing more.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any, TextIO
 
 from cluster.documents import Commit, JobRequest, JobState, Publication, TaskKey
+from cluster.threads import in_thread
 from transcoder.errors import ConflictError, FramemillError, LeaseLostError
 from transcoder.media import MediaInfo
 from transcoder.plan import Plan
@@ -31,6 +32,8 @@ class JournalLedger:
         self._committed = {commit.key: commit for commit in state.commits}
         self._attempts = dict(state.attempts)
         self.outcome = outcome
+        # Tasks of one job write at once, each in its thread; a text file takes one writer at a time.
+        self._one_writer = threading.Lock()
 
     @classmethod
     def create(cls, path: Path, job_id: str, request: JobRequest) -> JournalLedger:
@@ -98,7 +101,8 @@ class JournalLedger:
         self._committed[key] = commit
         try:
             await self._write("commit", commit.model_dump(mode="json"))
-        except BaseException:
+        except Exception:
+            # Not after a cancellation: the line was written before it was heard.
             del self._committed[key]
             raise
         return True
@@ -121,17 +125,20 @@ class JournalLedger:
 
     def close(self) -> None:
         """Give the lock back; whatever still writes through this ledger gets LeaseLostError."""
-        self._file.close()
+        with self._one_writer:
+            self._file.close()
 
     async def _write(self, kind: str, value: dict[str, Any]) -> None:
-        await asyncio.to_thread(self._append, kind, value)
+        await in_thread(self._append, kind, value)
 
     def _append(self, kind: str, value: dict[str, Any]) -> None:
-        if self._file.closed:
-            raise LeaseLostError("the journal was closed", {"journal": self._path.name})
-        self._file.write(json.dumps({kind: value}, ensure_ascii=False, default=str) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        line = json.dumps({kind: value}, ensure_ascii=False, default=str) + "\n"
+        with self._one_writer:
+            if self._file.closed:
+                raise LeaseLostError("the journal was closed", {"journal": self._path.name})
+            self._file.write(line)
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
 
 def _lock(file: TextIO) -> None:

@@ -9,6 +9,7 @@ environment at its import.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import logging
@@ -21,7 +22,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.ports import Part, TaskCall
-from transcoder.errors import FramemillError, InternalError, ResourceMissingError, WorkerCrashedError
+from transcoder.errors import (
+    FramemillError,
+    InternalError,
+    ResourceMissingError,
+    TaskTimeoutError,
+    WorkerCrashedError,
+)
 
 __all__ = ["RayRuntime"]
 
@@ -39,6 +46,11 @@ class _Failure:
 
     error: FramemillError
     trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """The first thing that comes from a worker: the call has left the queue."""
 
 
 class RayRuntime:
@@ -71,9 +83,20 @@ class RayRuntime:
             call.function, call.arguments
         )
         finished = False
+        deadline: float | None = None
         try:
-            async for reference in generator:
-                item = await reference
+            while True:
+                try:
+                    # Around the waiting alone: what is done with a part is not the task's time.
+                    async with asyncio.timeout_at(deadline):
+                        item = await (await anext(generator))
+                except StopAsyncIteration:
+                    break
+                except TimeoutError as error:
+                    raise TaskTimeoutError(f"{call.name} ran past its wall clock") from error
+                if isinstance(item, _Started):
+                    deadline = asyncio.get_running_loop().time() + call.seconds if call.seconds else None
+                    continue
                 if isinstance(item, _Failure):
                     finished = True
                     if item.trace:
@@ -107,8 +130,11 @@ def _import_ray(*, local: bool) -> Any:
     return importlib.import_module("ray")
 
 
-def _execute(function: Callable[..., Iterator[Part]], arguments: tuple[object, ...]) -> Iterator[Part | _Failure]:
+def _execute(
+    function: Callable[..., Iterator[Part]], arguments: tuple[object, ...]
+) -> Iterator[Part | _Started | _Failure]:
     """What runs in the worker."""
+    yield _Started()
     try:
         yield from function(*arguments)
     except FramemillError as error:

@@ -204,6 +204,65 @@ async def test_a_task_past_its_wall_clock_is_tried_again_and_then_given_up(
     await idle(busy_workers)
 
 
+@pytest.mark.parametrize("method", ["begin_attempt", "commit", "publish"])
+async def test_a_ledger_that_is_away_ends_the_run_and_not_the_job(
+    runtime: RayRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    job = Job(tmp_path, runtime, clips.cached(CLIP))
+
+    async def away(*_: object) -> None:
+        raise ConnectionError("the database is away")
+
+    monkeypatch.setattr(job.ledger, method, away)
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(job.engine().transcode(), 60)
+    assert job.ledger.outcome is None
+    job.reopen()
+    await job.engine().transcode()
+    assert job.attempts_after_commit() == []
+    check_package(job.out, CLIP)
+
+
+async def test_a_death_between_the_final_manifests_and_success_costs_nothing(
+    runtime: RayRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(tmp_path, runtime, clips.cached(CLIP))
+
+    async def away(*_: object) -> None:
+        raise ConnectionError("the database is away")
+
+    monkeypatch.setattr(job.ledger, "succeed", away)
+    with pytest.raises(ConnectionError):
+        await job.engine().transcode()
+    assert "#EXT-X-ENDLIST" in (job.out / "hls" / "v180.m3u8").read_text()
+    attempts = len(job.lines("attempt"))
+    job.reopen()
+    await job.engine().transcode()
+    assert len(job.lines("attempt")) == attempts
+    assert job.ledger.outcome is not None
+    assert job.ledger.outcome["status"] == "SUCCEEDED"
+    check_package(job.out, CLIP)
+
+
+async def test_a_look_for_a_cancel_that_fails_is_not_the_last_one(
+    runtime: RayRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(tmp_path, runtime, clips.cached(CLIP), HEAVY)
+    looks = 0
+
+    async def cancel_requested() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise ConnectionError("the database is away")
+        return True
+
+    monkeypatch.setattr(job.ledger, "cancel_requested", cancel_requested)
+    with pytest.raises(CanceledError):
+        await job.engine().transcode()
+    assert looks == 2
+
+
 @pytest.mark.parametrize("content", [b"", b"text\n" * 100, b"ffconcat version 1.0\nfile x.mp4\n"])
 async def test_a_source_that_is_no_video_fails_the_job(runtime: RayRuntime, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.mp4").write_bytes(content)

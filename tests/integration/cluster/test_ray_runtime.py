@@ -17,7 +17,7 @@ import pytest
 from cluster.documents import TaskKey
 from cluster.ports import Part, TaskCall
 from cluster.runtime.ray_runtime import RayRuntime
-from transcoder.errors import InternalError, UnsupportedMediaError, WorkerCrashedError
+from transcoder.errors import InternalError, TaskTimeoutError, UnsupportedMediaError, WorkerCrashedError
 
 KEY = TaskKey(kind="image")
 
@@ -46,6 +46,11 @@ def hang(pid_file: str) -> Iterator[Part]:
     Path(pid_file).write_text(str(os.getpid()))
     yield Part(KEY, 1)
     signal.pause()
+
+
+def hold(fifo: str) -> Iterator[Part]:
+    yield Part(KEY, 1)
+    Path(fifo).read_bytes()  # until somebody writes
 
 
 async def results(runtime: RayRuntime, call: TaskCall) -> list[object]:
@@ -94,6 +99,32 @@ async def test_closing_kills_the_task(runtime: RayRuntime, tmp_path: Path) -> No
     async with asyncio.timeout(5):
         while psutil.pid_exists(pid):  # noqa: ASYNC110 - it is no child of ours
             await asyncio.sleep(0.02)
+
+
+async def test_a_task_past_its_wall_clock_is_killed(
+    runtime: RayRuntime, tmp_path: Path, busy_workers: Callable[[], list[psutil.Process]]
+) -> None:
+    pid_file = tmp_path / "pid"
+    with pytest.raises(TaskTimeoutError):
+        await results(runtime, TaskCall("hang", hang, (str(pid_file),), seconds=0.2))
+    pid = int(pid_file.read_text())
+    async with asyncio.timeout(5):
+        while psutil.pid_exists(pid):  # noqa: ASYNC110 - it is no child of ours
+            await asyncio.sleep(0.02)
+
+
+async def test_waiting_for_a_processor_is_not_running(runtime: RayRuntime, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    holding = TaskCall("hold", hold, (str(fifo),), cpus=2)
+    async with aclosing(cast("AsyncGenerator[Part]", runtime.run(holding))) as parts:
+        await anext(parts)
+        waiting = asyncio.create_task(results(runtime, TaskCall("count", count, (3,), seconds=1.0)))
+        done, _ = await asyncio.wait({waiting}, timeout=1.5)
+        assert not done
+        await asyncio.to_thread(fifo.write_bytes, b"go")
+        assert [part async for part in parts] == []
+    assert await waiting == [0, 1, 2]
 
 
 async def test_nothing_listens_beyond_loopback(
