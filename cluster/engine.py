@@ -117,7 +117,7 @@ class Engine:
                 await asyncio.to_thread(store.replace, "report.json", text)
             await self._ledger.succeed(report)
             self._tell("done", plan, publisher)
-            with contextlib.suppress(FramemillError):  # garbage only: a later sweep finds it as well
+            with contextlib.suppress(FramemillError):  # only garbage: what stays there is named by nothing
                 await asyncio.to_thread(store.delete_prefix, "attempts")
             return report
 

@@ -182,6 +182,11 @@ class Runtime(Protocol):
         """How many one-CPU tasks can run at once now; at least 1."""
         ...
 
+    @property
+    def widest(self) -> int:
+        """The most CPUs that one task can have: those of the largest machine; at least 1."""
+        ...
+
     def run(self, call: TaskCall) -> AsyncIterator[Part]:
         """Run a call and yield its parts as they come.
 

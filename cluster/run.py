@@ -102,7 +102,7 @@ class TranscodeRun:
         """
         for commit in self._state.commits:
             self._events.put_nowait(Committed(commit.key))
-        self._events.put_nowait(Slots(self._runtime.slots))
+        self._events.put_nowait(Slots(self._runtime.slots, self._runtime.widest))
         self._changed.set()
         publishing = asyncio.create_task(self._publish())
         try:

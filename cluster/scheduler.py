@@ -51,9 +51,10 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """The machines can run so many one-CPU calls at once now."""
+    """The machines can run so many one-CPU calls at once now, and one call can have `widest` CPUs of one machine."""
 
     count: int
+    widest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class Scheduler:
         }
         self._unit_of = {key: name for name, entry in self._entries.items() for key in entry.unit.keys}
         self._slots = 0
+        self._widest = 1
         self._over = False
         self.history: list[Event] = []
 
@@ -165,8 +167,8 @@ class Scheduler:
         if self._over:
             return []
         match event:
-            case Slots(count):
-                self._slots = max(1, count)
+            case Slots(count, widest):
+                self._slots, self._widest = max(1, count), max(1, widest)
             case Committed(key):
                 self._entries[self._unit_of[key]].open_keys.discard(key)
                 entry = self._entries[self._unit_of[key]]
@@ -210,7 +212,7 @@ class Scheduler:
         if self._slots:
             chosen = waiting[: max(0, self.window - running)]
             # Fewer units left than slots: the last ones get the idle processors as threads.
-            threads = max(1, self._slots // max(1, running + len(waiting)))
+            threads = min(self._widest, max(1, self._slots // max(1, running + len(waiting))))
             for entry in chosen:
                 self._move(entry, _State.RUNNING)
                 entry.attempts += 1

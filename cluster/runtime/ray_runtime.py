@@ -76,6 +76,12 @@ class RayRuntime:
         """CPUs of the cluster as it is now."""
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
+    @property
+    def widest(self) -> int:
+        """CPUs of the largest node as it is now: a call that asks for more would wait for ever."""
+        nodes = (node["Resources"] for node in self._ray.nodes() if node["Alive"])
+        return max([1, *(int(resources.get("CPU", 0)) for resources in nodes)])
+
     async def run(self, call: TaskCall) -> AsyncIterator[Part]:
         """Run a call somewhere in the cluster; see `cluster.ports.Runtime`."""
         ray = self._ray

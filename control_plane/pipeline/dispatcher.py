@@ -20,6 +20,7 @@ from uuid import UUID
 import psycopg
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from control_plane.db.claims import ClaimedJob, ClusterLease, JobClaims
@@ -35,7 +36,7 @@ _log = structlog.get_logger(__name__)
 RunJob = Callable[[ClaimedJob], Awaitable[None]]
 """Runs a claimed job to its end: afterwards it is no longer RUNNING in the ledger."""
 
-DATABASE_ABSENT: Final = (OperationalError, InterfaceError, psycopg.OperationalError)
+DATABASE_ABSENT: Final = (OperationalError, InterfaceError, PoolTimeoutError, psycopg.OperationalError)
 """Errors that say nothing about the job: it stays RUNNING and is taken up again."""
 
 STANDBY_SECONDS: Final = 1.0

@@ -1,7 +1,7 @@
 """Published objects over HTTP: ranges, entity tags, caching and content types.
 
-Segments are immutable and named by their attempt, so they may be cached for good. Manifests grow: they are read
-whole, so that the length, the tag and the bytes are always those of one version.
+Segments never change once they have their name (docs/adr/0003), so they may be cached for good. Manifests grow: they
+are read whole, so that the length, the tag and the bytes are always those of one version.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from starlette.responses import StreamingResponse
 
 from cluster.ports import ObjectStore
 from control_plane.rest.ranges import matches, parse_range
+from transcoder.errors import InvalidInputError, NotFoundError
 
 __all__ = ["deliver"]
 
@@ -52,7 +53,11 @@ async def deliver(request: Request, store: ObjectStore, key: str) -> Response:
     """
     path = PurePosixPath(key)
     manifest = path.suffix in _MANIFESTS
-    found = await asyncio.to_thread(_manifest if manifest else _object, store, key)
+    try:
+        found = await asyncio.to_thread(_manifest if manifest else _object, store, key)
+    except (NotFoundError, InvalidInputError):
+        # The store speaks of keys, which are none of the caller's business.
+        raise NotFoundError("there is no such file") from None
     headers = {
         "ETag": found.etag,
         "Accept-Ranges": "bytes",

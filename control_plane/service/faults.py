@@ -1,4 +1,4 @@
-"""What an unexpected exception means to a caller: one rule for both doors and for the dispatcher's log.
+"""What an unexpected exception means to a caller: one rule for both doors.
 
 A database or an event store that does not answer is UNAVAILABLE and may be retried. Anything else is a bug: its
 cause goes to the log under an error id, and the id is all that a caller sees.

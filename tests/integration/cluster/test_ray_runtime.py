@@ -147,4 +147,4 @@ async def test_nothing_listens_beyond_loopback(
 
 
 def test_slots_are_the_cpus(runtime: RayRuntime) -> None:
-    assert runtime.slots == 2
+    assert (runtime.slots, runtime.widest) == (2, 2)

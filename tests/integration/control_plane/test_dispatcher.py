@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import select, text, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from support.plans import part_result, plan_of
 from support.truth import PRINCIPAL, Leader, transcode_job, uploaded_video
 
@@ -281,6 +281,27 @@ async def test_a_job_survives_a_database_that_drops_its_connections(bench: Bench
         async with bench.engine.connect() as connection:
             if runs == 1:
                 await connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        await bench.ledger(job).succeed({})
+
+    _, job = await uploaded_video(bench.engine)
+    async with bench.dispatcher(run):
+        assert (await bench.ended(job)).status is JobStatus.SUCCEEDED
+    assert runs == 2
+
+
+async def test_a_job_survives_a_pool_that_is_exhausted(bench: Bench) -> None:
+    runs = 0
+
+    async def run(job: ClaimedJob) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            small = create_async_engine(bench.engine.url, pool_size=1, max_overflow=0, pool_timeout=0.01)
+            try:
+                async with small.connect(), small.connect():
+                    raise AssertionError("the pool has one connection")
+            finally:
+                await small.dispose()
         await bench.ledger(job).succeed({})
 
     _, job = await uploaded_video(bench.engine)

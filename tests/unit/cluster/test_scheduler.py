@@ -58,33 +58,39 @@ def starts(instructions: list[Instruction]) -> list[str]:
 
 def test_head_first_within_the_window() -> None:
     handle = Checked(*(video(index) for index in reversed(range(10))), audio(10))
-    assert starts(handle(Slots(2))) == ["audio-0", "video-0", "video-1"]
+    assert starts(handle(Slots(2, 2))) == ["audio-0", "video-0", "video-1"]
     handle(Committed(TaskKey(kind="video", index=0)))
     assert starts(handle(Ended("video-0"))) == ["video-2"]
 
 
 def test_nothing_starts_before_there_is_a_slot() -> None:
-    handle = Checked(video(0))
-    assert handle(Committed(TaskKey(kind="video", index=0))) == [Complete()]
+    handle = Checked(video(0), video(1))
+    assert handle(Committed(TaskKey(kind="video", index=0))) == []
+    assert handle(Committed(TaskKey(kind="video", index=1))) == [Complete()]
 
 
 def test_the_last_units_get_the_idle_processors() -> None:
     handle = Checked(video(0), video(1))
-    assert [i.threads for i in handle(Slots(8)) if isinstance(i, Start)] == [4, 4]
+    assert [i.threads for i in handle(Slots(8, 8)) if isinstance(i, Start)] == [4, 4]
     handle = Checked(*(video(index) for index in range(20)))
-    assert {i.threads for i in handle(Slots(8)) if isinstance(i, Start)} == {1}
+    assert {i.threads for i in handle(Slots(8, 8)) if isinstance(i, Start)} == {1}
+
+
+def test_no_unit_asks_for_more_processors_than_one_machine_has() -> None:
+    handle = Checked(video(0))
+    assert [i.threads for i in handle(Slots(64, 4)) if isinstance(i, Start)] == [4]
 
 
 def test_what_was_committed_before_never_runs_again() -> None:
     handle = Checked(video(0), video(1), audio(2))
     for key in (TaskKey(kind="video", index=0), TaskKey(kind="audio", index=0)):
         handle(Committed(key))
-    assert starts(handle(Slots(4))) == ["audio-0", "video-1"]
+    assert starts(handle(Slots(4, 4))) == ["audio-0", "video-1"]
 
 
 def test_a_retryable_error_is_tried_three_times_in_all() -> None:
     handle = Checked(video(0))
-    (first,) = handle(Slots(1))
+    (first,) = handle(Slots(1, 1))
     assert isinstance(first, Start)
     assert first.attempt == 1
     for attempt in range(2, MAX_ATTEMPTS + 1):
@@ -97,22 +103,22 @@ def test_a_retryable_error_is_tried_three_times_in_all() -> None:
 
 def test_a_death_after_the_last_commit_is_no_failure() -> None:
     handle = Checked(video(0))
-    handle(Slots(1))
+    handle(Slots(1, 1))
     handle(Committed(TaskKey(kind="video", index=0)))
     assert handle(Failed("video-0", UnsupportedMediaError("whatever"))) == [Complete()]
 
 
 def test_an_error_that_will_not_pass_ends_the_job_at_once() -> None:
     handle = Checked(video(0), video(1))
-    handle(Slots(2))
+    handle(Slots(2, 2))
     error = UnsupportedMediaError("broken")
     assert handle(Failed("video-0", error)) == [Stop(video(1)), GiveUp(error)]
-    assert handle(Slots(9)) == []
+    assert handle(Slots(9, 9)) == []
 
 
 def test_cancel_stops_everything() -> None:
     handle = Checked(video(0), video(1), video(2))
-    handle(Slots(1))
+    handle(Slots(1, 1))
     *stops, last = handle(Cancel())
     assert stops == [Stop(video(0)), Stop(video(1))]
     assert isinstance(last, GiveUp)
@@ -122,7 +128,7 @@ def test_cancel_stops_everything() -> None:
 
 def test_a_unit_that_ends_without_its_result_is_a_bug() -> None:
     handle = Checked(video(0))
-    handle(Slots(1))
+    handle(Slots(1, 1))
     (last,) = handle(Ended("video-0"))
     assert isinstance(last, GiveUp)
     assert isinstance(last.error, InternalError)
@@ -154,7 +160,7 @@ def test_every_job_ends_exactly_once(data: st.DataObject, units: int, parts: int
                 case _:
                     ends.append(instruction)
 
-    obey(handle(Slots(slots)))
+    obey(handle(Slots(slots, slots)))
     while running and not ends:
         name = data.draw(st.sampled_from(sorted(running)))
         unit = running.pop(name)
