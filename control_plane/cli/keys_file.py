@@ -48,12 +48,18 @@ class KeysFile:
         """
         kek = bytes.fromhex(read_or_create(self._kek, secrets.token_hex(32)))
         classes: dict[KeyClass, ContentKey] = {kind: ContentKey.draw() for _, kind in plan.key_classes}
-        written = json.loads(read_or_create(self._path, json.dumps(_document(plan, scheme, classes), indent=2)))
-        keys = {key.key_id: key for key in _keys(written)}
-        planned = {own["id"]: own["keyId"] for own in written["renditions"]}
-        if planned.keys() != dict(plan.key_classes).keys() or written["scheme"] != scheme:
+        text = read_or_create(self._path, json.dumps(_document(plan, scheme, classes), indent=2))
+        try:
+            written = json.loads(text)
+            planned = {own["id"]: (own["class"], own["keyId"]) for own in written["renditions"]}
+            keys = {key.key_id: key for key in _keys(written)}
+            ours = {name: keys[key_id] for name, (_, key_id) in planned.items()}
+            same = written["scheme"] == scheme
+        except (KeyError, TypeError, ValueError):
+            raise InvalidInputError(f"{self._path.name} is not a keys file") from None
+        if not same or {name: kind for name, (kind, _) in planned.items()} != dict(plan.key_classes):
             raise ConflictError(f"{self._path.name} has the keys of another package")
-        wrapped = {kind: wrap_key(keys[planned[name]], scheme, kek) for name, kind in plan.key_classes}
+        wrapped = {kind: wrap_key(ours[name], scheme, kek) for name, kind in plan.key_classes}
         return plan_encryption(plan.key_classes, scheme, wrapped, lambda: secrets.token_hex(16))
 
 
@@ -68,8 +74,8 @@ def read_keys(path: Path) -> Mapping[str, bytes]:
         return {key.key_id: key.key for key in _keys(json.loads(path.read_bytes()))}
     except OSError as error:
         raise InvalidInputError(f"{path.name} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise InvalidInputError(f"{path.name} is not a keys file") from error
+    except ValueError:
+        raise InvalidInputError(f"{path.name} is not a keys file") from None  # the cause holds the text, keys and all
 
 
 def _document(plan: Plan, scheme: Scheme, classes: Mapping[KeyClass, ContentKey]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -12,6 +13,7 @@ from support import clips
 from transcoder.ladder import Ladder, VideoRung
 from transcoder.media import MediaInfo
 from transcoder.packaging import dash, hls
+from transcoder.packaging.keys import Encryptor
 from transcoder.packaging.package import (
     DASH_MANIFEST,
     HLS_MANIFEST,
@@ -65,12 +67,17 @@ class Title:
         return build(self.plan, video, self.audio, final=final)
 
 
-def make_title(clip: clips.Clip, folder: Path, *, slots: int = 2) -> Title:
-    """Encode and package a clip, and write its final manifests."""
+def make_title(
+    clip: clips.Clip, folder: Path, *, slots: int = 2, encrypt: Callable[[Plan], Encryptor] | None = None
+) -> Title:
+    """Encode and package a clip, and write its final manifests. `encrypt` decides about a planned title's keys."""
     path = clips.cached(clip)
     with path.open("rb") as file, tempfile.TemporaryDirectory() as scratch:
         media = probe(file)
         plan = plan_title(media, LADDER, slots=slots)
+        encryptor = encrypt(plan) if encrypt else None
+        if encryptor:
+            plan = plan.model_copy(update={"encryption": encryptor.encryption})
         stream = media.main_video
         if stream is None:
             raise AssertionError("the clip has no picture")
@@ -80,12 +87,14 @@ def make_title(clip: clips.Clip, folder: Path, *, slots: int = 2) -> Title:
             own.mkdir()
             last = chunk is plan.chunks[-1]
             # No seek points: decode from the start, which is exact for any clip.
-            made = make_video_part(file, plan.video, chunk, own, lane="cpu", seek=(), last=last, threads=1)
+            made = make_video_part(
+                file, plan.video, chunk, own, lane="cpu", seek=(), last=last, threads=1, encryptor=encryptor
+            )
             video[chunk.index] = _keep(made, folder)
         for track in plan.audio:
             own = Path(scratch) / track.id
             own.mkdir()
-            for made in make_audio_parts(file, track, plan.chunks, own, origin=stream.start):
+            for made in make_audio_parts(file, track, plan.chunks, own, origin=stream.start, encryptor=encryptor):
                 audio[track.track, made.index] = _keep(made, folder)
     title = Title(folder, media, plan, video, audio)
     write_manifests(folder, title.package())
