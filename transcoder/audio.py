@@ -28,6 +28,7 @@ from av.packet import Packet
 
 from transcoder.errors import UnsupportedMediaError
 from transcoder.fragments import FragmentWriter
+from transcoder.media import SAMPLE_RATES
 from transcoder.plan import AudioTrack, Chunk
 from transcoder.source import media_errors, open_source
 
@@ -40,6 +41,10 @@ _GAP_SECONDS = Fraction(1, 20)
 """A smaller difference between a packet's time and the samples so far is clock jitter, and is left alone."""
 
 _LARGEST_GAP_SECONDS = 3600
+
+_LONGEST_FRAME_SECONDS = 30
+"""Raw sound can come in frames of any length, which the resampler would multiply in memory."""
+
 _BLOCK = 48_000
 
 Samples = npt.NDArray[np.float32]
@@ -210,18 +215,29 @@ def _one_run(frames: _Peekable, track: AudioTrack) -> Iterator[Samples]:
         format="fltp", layout="mono" if track.channels == 1 else "stereo", rate=track.sample_rate
     )
     expected: Fraction | None = None
+    form: tuple[str, str, int] | None = None
     while (frame := frames.peek()) is not None:
         time = _seconds(frame)
-        if expected is not None and abs(time - expected) > _GAP_SECONDS:
+        if expected is not None and (abs(time - expected) > _GAP_SECONDS or form != _form(frame)):
             break
+        form = _form(frame)
         expected = (time if expected is None else expected) + Fraction(frame.samples, frame.sample_rate)
         frames.advance()
         # The run's place in the title is known; inside it only the number of samples counts.
         frame.pts = None
-        for resampled in resampler.resample(frame):
-            yield resampled.to_ndarray().astype(np.float32, copy=False)
-    for resampled in resampler.resample(None):
-        yield resampled.to_ndarray().astype(np.float32, copy=False)
+        yield from _resampled(resampler, frame)
+    yield from _resampled(resampler, None)
+
+
+def _resampled(resampler: av.AudioResampler, frame: av.AudioFrame | None) -> Iterator[Samples]:
+    with media_errors("resampling the sound"):
+        found = resampler.resample(frame)
+    return (resampled.to_ndarray().astype(np.float32, copy=False) for resampled in found)
+
+
+def _form(frame: av.AudioFrame) -> tuple[str, str, int]:
+    """What a resampler is made for. A source may change it on the way: then a new run begins."""
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 class _Peekable:
@@ -253,7 +269,16 @@ def _decoded(file: BinaryIO, index: int) -> Iterator[av.AudioFrame]:
                 frames = stream.codec_context.decode(packet)
             except (av.error.InvalidDataError, av.error.EOFError):
                 continue
-            yield from (frame for frame in frames if frame.pts is not None and frame.samples)
+            yield from (_allowed(frame) for frame in frames if frame.pts is not None and frame.samples)
+
+
+def _allowed(frame: av.AudioFrame) -> av.AudioFrame:
+    """The frame, of a rate and a length that can be resampled. Errors: UnsupportedMediaError."""
+    if frame.sample_rate not in SAMPLE_RATES:
+        raise UnsupportedMediaError(f"a sound with {frame.sample_rate} samples a second is not supported")
+    if frame.samples > _LONGEST_FRAME_SECONDS * frame.sample_rate:
+        raise UnsupportedMediaError(f"a packet holds more than {_LONGEST_FRAME_SECONDS} seconds of sound")
+    return frame
 
 
 def _packets(container: av.container.InputContainer, stream: av.audio.AudioStream) -> Iterator[Packet[Any] | None]:

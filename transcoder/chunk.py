@@ -63,7 +63,7 @@ def encode_chunk(
 
     `last` says that the chunk ends with the source: everything up to the end belongs to it.
 
-    Errors: UnsupportedMediaError where the span holds no picture.
+    Errors: UnsupportedMediaError where a segment of the span holds no picture.
     """
     clock = _Clock(track, chunk, last=last)
     encoder = lane.open(track, folder, threads=threads)
@@ -87,10 +87,7 @@ def encode_chunk(
                     first = tick
                 encoder.encode(frame, tick, starts_segment=clock.starts_segment(tick))
                 count, previous = count + 1, tick
-            if count == 0:
-                raise UnsupportedMediaError(
-                    f"the source has no picture between {float(chunk.start):.3f} and {float(chunk.end):.3f} s"
-                )
+            clock.check_ended()
             # No picture follows: the last one is shown until the title's end, or for one picture's time.
             end = end or max(clock.end if last else 0, previous + clock.step)
             files = encoder.finish(end)
@@ -106,6 +103,7 @@ class _Clock:
     def __init__(self, track: VideoTrack, chunk: Chunk, *, last: bool) -> None:
         self._track = track
         self._last = last
+        self._segments = chunk.segments
         self._boundaries = [_ceil(segment.start, track) for segment in chunk.segments]
         self._next = 0
         self.start = self._boundaries[0]
@@ -120,12 +118,25 @@ class _Clock:
         return tick >= self.end and not self._last
 
     def starts_segment(self, tick: int) -> bool:
-        """Whether this picture is the first of a segment. Asked once a picture, in order."""
+        """Whether this picture is the first of a segment. Asked once a picture, in order.
+
+        Errors: UnsupportedMediaError where the segment before has got no picture.
+        """
         if self._next == len(self._boundaries) or tick < self._boundaries[self._next]:
             return False
-        while self._next < len(self._boundaries) and self._boundaries[self._next] <= tick:
-            self._next += 1
+        self._next += 1
+        if self._next < len(self._boundaries) and self._boundaries[self._next] <= tick:
+            raise self._without_picture(self._next - 1)
         return True
+
+    def check_ended(self) -> None:
+        """Whether every segment has got a picture. Errors: UnsupportedMediaError."""
+        if self._next < len(self._boundaries):
+            raise self._without_picture(self._next)
+
+    def _without_picture(self, index: int) -> UnsupportedMediaError:
+        start, end = self._segments[index].start, self._segments[index].end
+        return UnsupportedMediaError(f"the source has no picture between {float(start):.3f} and {float(end):.3f} s")
 
 
 def _ceil(seconds: Fraction, track: VideoTrack) -> int:

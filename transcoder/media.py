@@ -8,7 +8,10 @@ from pydantic import Field
 
 from transcoder.documents import Document
 
-__all__ = ["AudioStream", "Keyframe", "MediaInfo", "OtherStream", "VideoStream"]
+__all__ = ["SAMPLE_RATES", "AudioStream", "Keyframe", "MediaInfo", "OtherStream", "VideoStream"]
+
+SAMPLE_RATES = range(1_000, 768_001)
+"""Samples a second that a sound may have. At one sample a second a kilobyte would become hours of sound."""
 
 
 class Keyframe(Document):

@@ -32,6 +32,12 @@ QUARTERS = 4
 SINGLE_CHUNKS = 4
 """So many chunks at the start hold one segment each."""
 
+LONGEST_STEP_SECONDS = 60
+"""The longest quarter segment: a source that shows fewer pictures than one in this time cannot be cut."""
+
+LONGEST_TAIL_SECONDS = 600
+"""So long the sound may go on when the picture has ended: all of it lies in the last segment."""
+
 LARGEST_CHUNK = 8
 """Segments in the largest chunk: 32 s at 4 s a segment, which bounds what a lost attempt costs."""
 
@@ -185,7 +191,8 @@ def _audio_tracks(media: MediaInfo, rung: AudioRung, origin: Fraction) -> tuple[
 def plan_title(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
     """The whole plan of a source whose end is known.
 
-    Errors: UnsupportedMediaError where there is no picture to encode.
+    Errors: UnsupportedMediaError where there is no picture to encode, where pictures are more than a minute apart,
+    or where the sound goes on for more than ten minutes after the picture.
     """
     stream = media.main_video
     if stream is None or stream.frame_count == 0:
@@ -193,6 +200,13 @@ def plan_title(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
     track = _video_track(stream, resolve(ladder, media))
     duration = (stream.end_pts - stream.start_pts) * stream.time_base
     step = quarter(stream.frame_rate, ladder.segment_seconds)
+    if step > LONGEST_STEP_SECONDS:
+        raise UnsupportedMediaError(f"the source has fewer than one picture in {LONGEST_STEP_SECONDS} seconds")
+    tail = max((audio.end - stream.end for audio in media.audio), default=Fraction(0))
+    if tail > LONGEST_TAIL_SECONDS:
+        raise UnsupportedMediaError(
+            f"the sound goes on for {float(tail):.0f} s after the picture; at most {LONGEST_TAIL_SECONDS} s are allowed"
+        )
     return Plan(
         segment_duration=step * QUARTERS, duration=duration, video=track,
         audio=_audio_tracks(media, ladder.audio, stream.start),

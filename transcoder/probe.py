@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, BinaryIO
 
 import av
@@ -21,7 +21,7 @@ import av.video
 from av.packet import Packet
 
 from transcoder.errors import UnsupportedMediaError
-from transcoder.media import AudioStream, Keyframe, MediaInfo, OtherStream, VideoStream
+from transcoder.media import SAMPLE_RATES, AudioStream, Keyframe, MediaInfo, OtherStream, VideoStream
 from transcoder.source import media_errors, open_source
 
 __all__ = ["Limits", "probe"]
@@ -35,9 +35,22 @@ class Limits:
     pixels: int = 8192 * 4352
     frame_rate: int = 300
     duration_seconds: int = 24 * 3600
+    pictures: int = 24 * 3600 * 60
 
 
 _FALLBACK_RATE = Fraction(25)
+
+_KEYFRAME_DISTANCE = Fraction(1, 2)
+"""Seconds between the keyframes that are kept: enough to seek by, also where every picture is one."""
+
+_LARGEST_EXPANSION = 8
+"""So many times its own size a source may yield in packets. An index whose samples all lie at the same place makes
+millions of packets out of a file of some kilobytes."""
+
+_EXPANSION_SLACK = 1 << 16
+
+_FIRST_PICTURE_PACKETS = 3000
+"""So many packets may come before the first picture that decodes."""
 
 
 @dataclass(slots=True)
@@ -50,6 +63,7 @@ class _Tally:
     end: int | None = None
     stamps: list[int] = field(default_factory=list)
     keyframes: list[Keyframe] = field(default_factory=list)
+    keyframe_distance: int = 0
     discarded: int = 0
 
     def add(self, packet: Packet[Any], *, keep: bool) -> None:
@@ -60,7 +74,7 @@ class _Tally:
             self.discarded += 1
         elif self.first is None or stamp < self.first:
             self.first = stamp
-        if keep and packet.is_keyframe:
+        if keep and packet.is_keyframe and self._is_apart(stamp):
             self.keyframes.append(Keyframe(pts=stamp, dts=packet.dts if packet.dts is not None else stamp))
         if packet.is_discard:
             return
@@ -69,6 +83,16 @@ class _Tally:
         if self.last is None or stamp >= self.last:
             self.last, self.last_duration = stamp, packet.duration or 0
         self.end = max(self.end if self.end is not None else stamp, stamp + (packet.duration or 0))
+
+    def check(self, limits: Limits) -> None:
+        """Errors: UnsupportedMediaError where there is more than one source can have: it would not fit into memory."""
+        if len(self.stamps) > limits.pictures:
+            raise UnsupportedMediaError(f"the source has more than {limits.pictures} pictures")
+        if len(self.keyframes) > 1 + limits.duration_seconds / _KEYFRAME_DISTANCE:
+            raise UnsupportedMediaError("the source's keyframes are not in order")
+
+    def _is_apart(self, stamp: int) -> bool:
+        return not self.keyframes or abs(stamp - self.keyframes[-1].pts) >= self.keyframe_distance
 
 
 def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
@@ -86,11 +110,16 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
         streams = list(container.streams)
         if len(streams) > limits.streams:
             raise UnsupportedMediaError(f"the source has {len(streams)} streams; at most {limits.streams} are allowed")
-        tallies = {stream.index: _Tally() for stream in streams}
+        tallies = {stream.index: _Tally(keyframe_distance=_ticks(stream, _KEYFRAME_DISTANCE)) for stream in streams}
+        left = _LARGEST_EXPANSION * size + _EXPANSION_SLACK
         for packet in _packets(container, streams):
+            left -= packet.size
+            if left < 0:
+                raise UnsupportedMediaError("the source's samples overlap: they are many times as large as the file")
             tally = tallies.get(packet.stream_index)
             if tally is not None:
                 tally.add(packet, keep=packet.stream.type == "video")
+                tally.check(limits)
     warnings: list[str] = []
     video: list[VideoStream] = []
     audio: list[AudioStream] = []
@@ -104,7 +133,7 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
                     video.append(found)
                     continue
             if isinstance(stream, av.audio.AudioStream) and tally.first is not None and tally.end is not None:
-                if stream.codec_context is not None and stream.codec_context.sample_rate:
+                if stream.codec_context is not None and stream.codec_context.sample_rate in SAMPLE_RATES:
                     audio.append(_audio(stream, tally))
                     continue
                 warnings.append(f"audio stream {stream.index} cannot be decoded")
@@ -182,17 +211,29 @@ def _first_frame(file: BinaryIO, index: int, limits: Limits) -> tuple[av.VideoFr
             raise UnsupportedMediaError(f"a picture of {context.width}x{context.height} is larger than allowed")
         context.thread_count = 1
         reason = "no picture can be decoded"
-        for packet in _packets(container, [stream]):
+        for packet in islice(_packets(container, [stream]), _FIRST_PICTURE_PACKETS):
             try:
                 for frame in packet.decode():
                     if isinstance(frame, av.VideoFrame):
-                        return frame, ""
+                        return _allowed(frame, limits), ""
             except av.error.FFmpegError as error:
                 reason = f"no picture can be decoded ({error.strerror})"
         try:
-            return next((f for f in context.decode(None)), None), reason
+            last = next((f for f in context.decode(None)), None)
         except av.error.FFmpegError:
             return None, reason
+        return None if last is None else _allowed(last, limits), reason
+
+
+def _allowed(frame: av.VideoFrame, limits: Limits) -> av.VideoFrame:
+    """The picture, whose size may be another than the container's word. Errors: UnsupportedMediaError."""
+    if frame.width * frame.height > limits.pixels:
+        raise UnsupportedMediaError(f"a picture of {frame.width}x{frame.height} is larger than allowed")
+    return frame
+
+
+def _ticks(stream: av.stream.Stream, seconds: Fraction) -> int:
+    return 0 if stream.time_base is None else int(seconds / stream.time_base)
 
 
 def _frame_rate(stream: av.video.VideoStream, stamps: list[int]) -> tuple[Fraction, bool]:
@@ -210,7 +251,7 @@ def _frame_rate(stream: av.video.VideoStream, stamps: list[int]) -> tuple[Fracti
     # A variable rate: the most common distance says how the pictures were meant to follow each other.
     common, _ = Counter(b - a for a, b in pairwise(stamps)).most_common(1)[0]
     usual = _standard(1 / (common * base), base, 2, Fraction(guess))
-    return (usual if Fraction(1, 2) <= usual / mean <= 2 else mean.limit_denominator(1001)), False
+    return (usual if Fraction(1, 2) <= usual / mean <= 2 else _rounded(mean)), False
 
 
 _STANDARD_RATES = tuple(
@@ -226,7 +267,12 @@ def _standard(mean: Fraction, base: Fraction, count: int, guess: Fraction) -> Fr
     for candidate in (guess, *sorted(_STANDARD_RATES, key=lambda rate: abs(rate - mean))):
         if candidate > 0 and abs(candidate - mean) / mean <= tolerance:
             return candidate
-    return mean.limit_denominator(1001) or mean
+    return _rounded(mean)
+
+
+def _rounded(rate: Fraction) -> Fraction:
+    """A rate with small terms; never 0, also where pictures are far apart: then the distance gets the small terms."""
+    return rate.limit_denominator(1001) if rate >= 1 else 1 / (1 / rate).limit_denominator(1001)
 
 
 def _aspect(stream: av.video.VideoStream) -> Fraction:
