@@ -114,7 +114,9 @@ async def open_platform(settings: Settings, role: Role) -> AsyncIterator[Platfor
             await migrate(engine)
         except OperationalError as error:
             raise ResourceMissingError("the database does not answer; see FRAMEMILL_DATABASE_DSN") from error
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The data directory may have to let PostgreSQL's user pass, so the folder of sources is closed itself.
+        for folder in (settings.data_dir, settings.object_root):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         wakeup = Wakeup(redis)
         services = _services(settings, engine, redis, wakeup, role)
         fresh_key = await services.access.ensure_bootstrap_key(settings.data_dir / API_KEY_FILE)

@@ -25,6 +25,9 @@ _FRAMEWORK = {
     415: ("UNSUPPORTED_MEDIA", "the body's media type is not supported"),
 }
 
+_MOST_FIELDS, _LONGEST_PLACE = 20, 200
+"""What is said about a wrong request: no more than helps, however much is wrong."""
+
 
 def error_response(error: FramemillError, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The answer for an error, with the headers that its status calls for."""
@@ -69,8 +72,8 @@ async def _validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # The place without its first part ("body", "query"); pydantic's message, never the caller's input.
     fields = {
-        ".".join(str(part) for part in found["loc"][1:]) or str(found["loc"][0]): str(found["msg"])
-        for found in error.errors()
+        ".".join(str(part) for part in found["loc"][1:])[:_LONGEST_PLACE] or str(found["loc"][0]): str(found["msg"])
+        for found in error.errors()[:_MOST_FIELDS]
     }
     message = "; ".join(f"{field}: {reason}" for field, reason in fields.items())
     return _answer(400, "VALIDATION_ERROR", message, {"fields": fields}, {"Cache-Control": "no-store"})

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from cluster.documents import JobRequest
+from control_plane.db.engine import storable
 from transcoder.errors import InvalidInputError
 from transcoder.ladder import BUILT_IN
 
@@ -69,8 +70,9 @@ def check_labels(labels: Mapping[str, str]) -> dict[str, str]:
     for key, value in labels.items():
         if not _LABEL_KEY.fullmatch(key):
             raise _wrong("labels", "a key has 1 to 63 letters, digits, dots, dashes, underscores or slashes")
-        if len(value) > _MAX_LABEL_VALUE or "\x00" in value:
-            raise _wrong("labels", f"a value has at most {_MAX_LABEL_VALUE} characters, none of them NUL")
+        # What the database would change (NUL, lone surrogates) is refused: a request sent again must equal the stored.
+        if len(value) > _MAX_LABEL_VALUE or storable(value) != value:
+            raise _wrong("labels", f"a value has at most {_MAX_LABEL_VALUE} characters of Unicode, none of them NUL")
     return dict(labels)
 
 

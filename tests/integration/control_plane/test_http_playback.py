@@ -107,3 +107,10 @@ async def test_nothing_else_of_the_store_is_served(doors: Doors, playable: dict[
     answer = await doors.client.get("/".join(forged))
     assert error_of(answer) == (401, "UNAUTHORIZED")
     assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("path", ["hls/none.m3u8", "cmaf/v240", f"cmaf/{'x' * 300}/1.m4s", f"hls/{'x/' * 800}x.m3u8"])
+async def test_what_is_not_there_is_told_without_its_key(doors: Doors, playable: dict[str, Any], path: str) -> None:
+    answer = await doors.client.get(playable["hlsUrl"].replace("hls/master.m3u8", path))
+    assert answer.status_code == 404
+    assert answer.json() == {"code": "NOT_FOUND", "message": "there is no such file"}

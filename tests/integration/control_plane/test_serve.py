@@ -45,6 +45,7 @@ def test_a_life_of_serve(data: Path, tmp_path: Path) -> None:
         found = json.loads((data / "serve.json").read_text())
         assert found["pid"] == service.process.pid
         assert stat.S_IMODE(Path(found["apiKeyFile"]).stat().st_mode) == 0o600
+        assert stat.S_IMODE((data / "objects").stat().st_mode) == 0o700, "sources are nobody else's business"
         assert service.log.read_text().count(service.api_key) == 1
         assert service.client.get("/health")["role"] == "serve"
         video = service.client.upload(clip)

@@ -12,7 +12,7 @@ from control_plane.service.errors import STATUS, RangeNotSatisfiableError, Unaut
 from transcoder.errors import FramemillError, NotFoundError
 
 
-class Asked(BaseModel):
+class Asked(BaseModel, extra="forbid"):
     count: int
 
 
@@ -66,6 +66,14 @@ async def test_a_wrong_field_is_named_and_never_422(
     assert body["code"] == "VALIDATION_ERROR"
     assert list(body["details"]["fields"]) == [field]
     assert "secret" not in answer.text
+
+
+async def test_little_is_said_however_much_is_wrong(client: httpx.AsyncClient) -> None:
+    asked = {f"{n}{'x' * 1000}": n for n in range(1000)}
+    answer = await client.post("/asked/1", json=asked)
+    assert answer.status_code == 400
+    assert 1 <= len(answer.json()["details"]["fields"]) <= 20
+    assert len(answer.content) < 20_000
 
 
 async def test_broken_json(client: httpx.AsyncClient) -> None:

@@ -32,7 +32,8 @@ def test_drm_is_refused_for_now() -> None:
 
 
 @pytest.mark.parametrize(
-    "labels", [{"": "x"}, {"a b": "x"}, {"k": "v" * 257}, {"k": "\x00"}, {f"k{n}": "" for n in range(65)}]
+    "labels",
+    [{"": "x"}, {"a b": "x"}, {"k": "v" * 257}, {"k": "\x00"}, {"k": "\ud800"}, {f"k{n}": "" for n in range(65)}],
 )
 def test_labels_out_of_bounds(labels: dict[str, str]) -> None:
     with pytest.raises(InvalidInputError, match="labels"):
