@@ -15,12 +15,13 @@ from typing import Any, Protocol
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 
 from control_plane.rpc.statuses import DETAILS_KEY, rich_status, status_code
 from control_plane.service.errors import UnauthorizedError
 from control_plane.service.faults import fault
 from control_plane.service.views import Principal
-from transcoder.errors import FramemillError
+from transcoder.errors import FramemillError, InvalidInputError
 
 __all__ = ["OPEN", "Authenticator", "DoorInterceptor", "current_principal"]
 
@@ -91,9 +92,10 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         name, make = shapes[handler.request_streaming, handler.response_streaming]
         behavior = getattr(handler, name)
         wrapped = self._stream(method, behavior) if handler.response_streaming else self._unary(method, behavior)
+        parse = handler.request_deserializer
         return make(
             wrapped,
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=parse if handler.request_streaming else _later(parse),
             response_serializer=handler.response_serializer,
         )
 
@@ -103,7 +105,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             request_id = await _begin(context)
             try:
                 await self._authenticate(context)
-                return await behavior(request, context)
+                return await behavior(_whole(request), context)
             except grpc.aio.AbortError:
                 raise
             except Exception as error:
@@ -120,7 +122,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             try:
                 await self._authenticate(context)
                 # Closed here and now, not when the garbage collector comes by: a watch holds resources.
-                async with aclosing(behavior(request, context)) as responses:
+                async with aclosing(behavior(_whole(request), context)) as responses:
                     async for response in responses:
                         yield response
             except grpc.aio.AbortError:
@@ -136,6 +138,25 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         principal = await self._access.authenticate(_api_key(dict(context.invocation_metadata() or ())))
         structlog.contextvars.bind_contextvars(userId=str(principal.owner_id))
         _principal.set(principal)
+
+
+def _later(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """A parser that does not fail: who asks comes first, and a malformed message is an error like any other."""
+
+    def attempt(data: bytes) -> Any:
+        try:
+            return parse(data)
+        except DecodeError as error:
+            return error
+
+    return attempt
+
+
+def _whole(request: Any) -> Any:
+    """The request. Errors: InvalidInputError where it could not be parsed."""
+    if isinstance(request, DecodeError):
+        raise InvalidInputError("the request message is malformed")
+    return request
 
 
 async def _begin(context: Any) -> str:

@@ -227,3 +227,13 @@ async def test_the_client_commands(doors: Doors, tmp_path: Path, capfd: pytest.C
     assert (await run("jobs", "show", str(uuid.uuid4())))[0] == 1
     clip.write_text("only text")
     assert (await run("submit", str(clip)))[0] == 3
+
+
+async def test_a_malformed_message_is_an_error_after_the_key(channel: grpc.aio.Channel, key: Any) -> None:
+    for method in ("GetJob", "WatchJob"):
+        path = f"/framemill.v1.TranscodeService/{method}"
+        kind = channel.unary_stream if method == "WatchJob" else channel.unary_unary
+        for metadata, code in (((), "UNAUTHORIZED"), (key, "VALIDATION_ERROR")):
+            call = kind(path)(b"\xff\xff\xff", metadata=metadata)
+            _, info, _ = await failure(call.read() if method == "WatchJob" else call)
+            assert info.reason == code
