@@ -19,6 +19,7 @@ from cluster.documents import Commit, JobState, PackageEncryption, StoreSpec, Ta
 from cluster.ports import JobLedger, Part, Runtime, TaskCall
 from cluster.publisher import Publisher
 from cluster.scheduler import (
+    MAX_ATTEMPTS,
     Committed,
     Complete,
     Ended,
@@ -144,11 +145,22 @@ class TranscodeRun:
         return False
 
     async def _publish(self) -> None:
-        """Publish after commits, several at once where they come fast."""
+        """Publish after commits, several at once where they come fast. A store that fails is asked again."""
+        failures = 0
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self._publisher.publish()
+            try:
+                await self._publisher.publish()
+                failures = 0
+            except FramemillError as error:
+                failures += 1
+                if not error.retryable or failures == MAX_ATTEMPTS:
+                    raise
+                _log.warning("publishing failed and is tried again: %s", error.message)
+                self._changed.set()
+                await asyncio.sleep(self._settings.retry_pause_seconds * failures)
+                continue
             self._on_publish()
             await asyncio.sleep(self._settings.publish_pause_seconds)
 

@@ -64,8 +64,8 @@ class RayRuntime:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             else:
                 ray.init(
-                    num_cpus=cpus, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False,
-                    logging_level=logging.ERROR, object_store_memory=_OBJECT_STORE_BYTES,
+                    address="local", num_cpus=cpus, include_dashboard=False, _node_ip_address="127.0.0.1",
+                    log_to_driver=False, logging_level=logging.ERROR, object_store_memory=_OBJECT_STORE_BYTES,
                 )  # fmt: skip
         except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
             raise ResourceMissingError(f"Ray cannot be used: {error}") from error

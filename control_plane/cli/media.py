@@ -25,7 +25,7 @@ from cluster.ledgers.journal import JournalLedger
 from control_plane.cli import tables
 from control_plane.cli.exits import CHECK_FAILED, DONE
 from control_plane.cli.keys_file import KeysFile, read_keys
-from transcoder.errors import InvalidInputError, ResourceMissingError
+from transcoder.errors import InvalidInputError, ResourceMissingError, UnsupportedMediaError
 from transcoder.ladder import Ladder, load_ladder
 from transcoder.lanes import open_lane
 from transcoder.media import MediaInfo
@@ -133,6 +133,13 @@ class _Output:
         self.journal.unlink()
         self.kek.unlink(missing_ok=True)
 
+    def discard(self) -> None:
+        """Take back what was begun for a source that turned out to be unusable: there is nothing to resume."""
+        self.end()
+        self.keys.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # an earlier run's segments stay, and so does the folder then
+            self.folder.rmdir()
+
     def ledger(self, request: JobRequest, *, resume: bool) -> JournalLedger:
         """The ledger of a new job, or of the interrupted one. Errors: InvalidInputError."""
         if resume and self.journal.exists():
@@ -192,7 +199,11 @@ def transcode(
     )  # fmt: skip
     output = _Output(out.absolute())
     with contextlib.closing(output.ledger(request, resume=resume)) as ledger:
-        report = asyncio.run(_transcode(source.absolute(), output, ledger))
+        try:
+            report = asyncio.run(_transcode(source.absolute(), output, ledger))
+        except UnsupportedMediaError:
+            output.discard()
+            raise
         output.end()
     if as_json:
         _print_json(report)

@@ -33,6 +33,7 @@ from control_plane.domain.video import after_end, after_publication
 from control_plane.service.views import JobStatus, JobType, VideoStatus
 from transcoder.errors import CanceledError, ConflictError, FramemillError, LeaseLostError, NotFoundError
 from transcoder.media import MediaInfo
+from transcoder.packaging.package import build
 from transcoder.plan import Plan
 from transcoder.results import PartResult
 
@@ -279,13 +280,26 @@ class PostgresJobLedger:
 
     async def _complete_package(self, connection: AsyncConnection, job: RowMapping) -> None:
         rows = await connection.execute(
-            select(tasks.c.result).where(tasks.c.job_id == self._job_id, tasks.c.result.is_not(None))
+            select(tasks.c.kind, tasks.c.track, tasks.c.index, tasks.c.result).where(
+                tasks.c.job_id == self._job_id, tasks.c.result.is_not(None)
+            )
         )
-        results = [PartResult.model_validate(result) for result in rows.scalars()]
-        renditions = measured_renditions(results)
+        results = {
+            TaskKey(kind=kind, track=track, index=index): PartResult.model_validate(result)
+            for kind, track, index, result in rows
+        }
+        package = build(
+            Plan.model_validate(job["plan"]),
+            {key.index: result for key, result in results.items() if key.kind == "video"},
+            {(key.track, key.index): result for key, result in results.items() if key.kind == "audio"},
+            final=True,
+        )
+        renditions = measured_renditions(package)
         made = [("rendition", view.id, view.model_dump(mode="json")) for view in renditions]
         made += [
-            (image.role, image.name, image.model_dump(mode="json")) for result in results for image in result.images
+            (image.role, image.name, image.model_dump(mode="json"))
+            for result in results.values()
+            for image in result.images
         ]
         common = {"owner_id": job["owner_id"], "video_id": job["video_id"], "package_id": job["package_id"]}
         if made:

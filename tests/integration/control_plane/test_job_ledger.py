@@ -60,7 +60,7 @@ async def test_a_whole_job(engine: AsyncEngine, leader: Leader, wakeup: Wakeup, 
     assert (view.status, view.report, view.error) == (JobStatus.SUCCEEDED, {"version": 1}, None)
     assert view.tasks_total == view.tasks_committed == len(task_keys(PLAN))
     assert view.publication.final
-    assert (view.renditions[0].id, view.renditions[0].codecs) == ("v240", "avc1.640015")
+    assert (view.renditions[0].id, view.renditions[0].height) == ("v480", 480)
     assert all(one.average_bandwidth for one in view.renditions)
     video = await VideoService(engine).get(PRINCIPAL, job.video_id)
     assert (video.status, video.package_id, video.media) == (VideoStatus.READY, job.package_id, media_of(12))

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+from support.plans import part_result, plan_of
+
+from cluster.units import task_keys
 from control_plane.domain.rendition import measured_renditions
-from transcoder.results import PartResult, RenditionPart, SegmentResult
+from transcoder.packaging.hls import multivariant
+from transcoder.packaging.package import build
+
+PLAN = plan_of(20)
+RESULTS = {key: part_result(PLAN, key) for key in task_keys(PLAN)}
+PACKAGE = build(
+    PLAN,
+    {key.index: result for key, result in RESULTS.items() if key.kind == "video"},
+    {(key.track, key.index): result for key, result in RESULTS.items() if key.kind == "audio"},
+    final=True,
+)
 
 
-def _part(rendition: str, *segments: tuple[int, int], height: int | None) -> RenditionPart:
-    return RenditionPart(
-        rendition=rendition, kind="video" if height else "audio", codecs="x", timescale=1000,
-        codec_config_sha256="c", init_size_bytes=1, height=height,
-        segments=tuple(
-            SegmentResult(number=n, start=0, duration=duration, frames=1, size_bytes=size, sha256="s")
-            for n, (duration, size) in enumerate(segments)
-        ),
-    )  # fmt: skip
+def test_tallest_first_and_sound_last() -> None:
+    views = measured_renditions(PACKAGE)
+    assert [view.id for view in views] == ["v480", "v360", "v240", "a0"]
+    assert views[0].size_bytes == sum(segment.size_bytes for segment in PACKAGE.rendition("v480").segments)
 
 
-def test_peak_and_average_over_all_parts() -> None:
-    results = [
-        PartResult(renditions=(_part("v240", (1000, 1000), height=240), _part("v480", (1000, 9), height=480))),
-        PartResult(renditions=(_part("v240", (3000, 1000), height=240),)),
-        PartResult(renditions=(_part("a0", (1500, 100), height=None),)),
-    ]
-    views = measured_renditions(results)
-    assert [view.id for view in views] == ["v480", "v240", "a0"]
-    assert (views[1].bandwidth, views[1].average_bandwidth, views[1].size_bytes) == (8000, 4000, 2000)
-    assert views[2].bandwidth == 534
-
-
-def test_no_segments_no_rate() -> None:
-    (view,) = measured_renditions([PartResult(renditions=(_part("v240", height=240),))])
-    assert (view.bandwidth, view.average_bandwidth, view.size_bytes) == (None, None, 0)
+def test_rates_are_those_of_the_manifests() -> None:
+    views = {view.id: view for view in measured_renditions(PACKAGE)}
+    video, audio = views["v480"].bandwidth, views["a0"].bandwidth
+    assert video
+    assert audio
+    # RFC 8216bis: a variant's BANDWIDTH is that of its picture and its sound together.
+    assert f"BANDWIDTH={video + audio}," in multivariant(PACKAGE)
