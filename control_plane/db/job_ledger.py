@@ -7,7 +7,7 @@ one and writes nothing. All of one method is one transaction, its event included
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -33,7 +33,7 @@ from control_plane.domain.video import after_end, after_publication
 from control_plane.service.views import JobStatus, JobType, VideoStatus
 from transcoder.errors import CanceledError, ConflictError, FramemillError, LeaseLostError, NotFoundError
 from transcoder.media import MediaInfo
-from transcoder.packaging.package import build
+from transcoder.packaging.package import Package, build
 from transcoder.plan import Plan
 from transcoder.results import PartResult
 
@@ -288,13 +288,7 @@ class PostgresJobLedger:
             TaskKey(kind=kind, track=track, index=index): PartResult.model_validate(result)
             for kind, track, index, result in rows
         }
-        package = build(
-            Plan.model_validate(job["plan"]),
-            {key.index: result for key, result in results.items() if key.kind == "video"},
-            {(key.track, key.index): result for key, result in results.items() if key.kind == "audio"},
-            final=True,
-        )
-        renditions = measured_renditions(package)
+        renditions = measured_renditions(_package(job, results))
         made = [("rendition", view.id, view.model_dump(mode="json")) for view in renditions]
         made += [
             (image.role, image.name, image.model_dump(mode="json"))
@@ -329,3 +323,16 @@ def _commit(row: RowMapping) -> Commit:
         attempt=row["committed_attempt"],
         result=PartResult.model_validate(row["result"]),
     )
+
+
+def _package(job: RowMapping, results: Mapping[TaskKey, PartResult]) -> Package | None:
+    """The published streams, whole as the engine found them; None for a job without a plan."""
+    if job["plan"] is None:
+        return None
+    package = build(
+        Plan.model_validate(job["plan"]),
+        {key.index: result for key, result in results.items() if key.kind == "video"},
+        {(key.track, key.index): result for key, result in results.items() if key.kind == "audio"},
+        final=False,
+    )
+    return package.model_copy(update={"final": True})

@@ -8,8 +8,10 @@ from transcoder.packaging.package import Package
 __all__ = ["measured_renditions"]
 
 
-def measured_renditions(package: Package) -> tuple[RenditionView, ...]:
+def measured_renditions(package: Package | None) -> tuple[RenditionView, ...]:
     """One view per rendition, tallest picture first, audio last; rates in bits per second, as the manifests say."""
+    if package is None:
+        return ()
     views = (
         RenditionView(
             id=rendition.id, kind=rendition.kind, codecs=rendition.codecs, width=rendition.width,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from control_plane.service.access import AccessService
+from control_plane.service.health import HealthService
 from control_plane.service.jobs import JobService
 from control_plane.service.playback import PlaybackService
 from control_plane.service.videos import VideoService
-
-from control_plane.service.health import HealthService
 
 __all__ = ["Services"]
 
