@@ -135,10 +135,12 @@ class _Output:
 
     def discard(self) -> None:
         """Take back what was begun for a source that turned out to be unusable: there is nothing to resume."""
+        issued = self.kek.exists()  # else a keys file here is an earlier package's
         self.end()
-        self.keys.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # an earlier run's segments stay, and so does the folder then
+        with contextlib.suppress(OSError):  # an earlier run's segments stay, and so do the folder and the keys then
             self.folder.rmdir()
+            if issued:
+                self.keys.unlink(missing_ok=True)
 
     def ledger(self, request: JobRequest, *, resume: bool) -> JournalLedger:
         """The ledger of a new job, or of the interrupted one. Errors: InvalidInputError."""
