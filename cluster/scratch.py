@@ -1,4 +1,4 @@
-"""Scratch folders of tasks: private, removed at the end, and swept when the process that made them died."""
+"""Scratch folders: private, removed at the end, and swept when the process that made them died."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 
 __all__ = ["scratch_folder"]
 
-_NAME = re.compile(r"framemill-task-(\d+)-.+")
+_NAME = re.compile(r"framemill-[a-z]+-(\d+)-.+")
 
 
 @contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
+def scratch_folder(purpose: str = "task") -> Iterator[Path]:
     """A new empty folder (mode 0700) below the system's temporary folder, gone afterwards.
 
-    A killed process cannot clean up, so its folder carries its process id and the next task sweeps it.
+    A killed process cannot clean up, so its folder carries its process id and the next one sweeps it.
     """
     _sweep(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=f"framemill-task-{os.getpid()}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"framemill-{purpose}-{os.getpid()}-"))
     try:
         yield folder
     finally:
@@ -30,7 +30,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def _sweep(parent: Path) -> None:
-    for path in parent.glob("framemill-task-*"):
+    for path in parent.glob("framemill-*-*"):
         match = _NAME.fullmatch(path.name)
         if match and not _alive(int(match[1])):
             with contextlib.suppress(OSError):

@@ -14,14 +14,17 @@ import contextlib
 import importlib
 import logging
 import os
+import secrets
 import sys
 import traceback
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from cluster.ports import Part, TaskCall
+from cluster.scratch import scratch_folder
 from transcoder.errors import (
     FramemillError,
     InternalError,
@@ -59,15 +62,20 @@ class RayRuntime:
     def __init__(self, *, address: str | None = None, cpus: int | None = None) -> None:
         """Connect. Errors: ResourceMissingError where the cluster cannot be reached or started."""
         self._ray = ray = _import_ray(local=address is None)
+        self._folder = ExitStack()
         try:
             if address:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             else:
+                # Ray opens its folder to every user of the machine: it gets one inside a private one.
+                folder = self._folder.enter_context(scratch_folder("ray")) / "r"
                 ray.init(
-                    address="local", num_cpus=cpus, include_dashboard=False, _node_ip_address="127.0.0.1",
-                    log_to_driver=False, logging_level=logging.ERROR, object_store_memory=_OBJECT_STORE_BYTES,
+                    address="local", _temp_dir=str(folder), num_cpus=cpus, include_dashboard=False,
+                    _node_ip_address="127.0.0.1", log_to_driver=False, logging_level=logging.ERROR,
+                    object_store_memory=_OBJECT_STORE_BYTES,
                 )  # fmt: skip
-        except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+        except (ConnectionError, OSError, RuntimeError, TimeoutError, ValueError) as error:
+            self._folder.close()
             raise ResourceMissingError(f"Ray cannot be used: {error}") from error
         self._execute = ray.remote(max_retries=0)(_execute)
 
@@ -122,6 +130,7 @@ class RayRuntime:
     def close(self) -> None:
         """Leave the cluster; a local one stops."""
         self._ray.shutdown()
+        self._folder.close()
 
 
 def _import_ray(*, local: bool) -> Any:
@@ -133,6 +142,8 @@ def _import_ray(*, local: bool) -> Any:
         if "ray" in sys.modules and os.environ.get(_LOOPBACK_ONLY) != "0":
             raise InternalError("Ray was imported before the runtime could bind it to loopback")
         os.environ[_LOOPBACK_ONLY] = "0"
+        # Else Ray keeps one token for all its clusters in a file that every user may read.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     return importlib.import_module("ray")
 
 

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import os
 import signal
+import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -148,3 +149,15 @@ async def test_nothing_listens_beyond_loopback(
 
 def test_slots_are_the_cpus(runtime: RayRuntime) -> None:
     assert (runtime.slots, runtime.widest) == (2, 2)
+
+
+def test_no_other_user_can_reach_ray(runtime: RayRuntime) -> None:
+    # The folder holds Ray's sockets and logs, and the token is what lets a process run code in the cluster.
+    folders = list(Path(tempfile.gettempdir()).glob(f"framemill-ray-{os.getpid()}-*"))
+    assert len(folders) == 1
+    assert folders[0].stat().st_mode & 0o777 == 0o700
+    assert list(folders[0].glob("*/session_*"))
+    token = os.environ["RAY_AUTH_TOKEN"]
+    shared = Path.home() / ".ray" / "auth_token"
+    assert len(token) == 64
+    assert not shared.exists() or shared.read_text().strip() != token
