@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,7 +31,7 @@ from transcoder.errors import UnsupportedMediaError
 from transcoder.fragments import FragmentWriter
 from transcoder.media import SAMPLE_RATES
 from transcoder.plan import AudioTrack, Chunk
-from transcoder.source import media_errors, open_source
+from transcoder.source import media_errors, open_source, packets
 
 __all__ = ["AAC_FRAME", "EncodedPart", "encode_audio"]
 
@@ -264,7 +265,7 @@ def _decoded(file: BinaryIO, index: int) -> Iterator[av.AudioFrame]:
     with open_source(file) as container, media_errors("decoding the sound"):
         stream = container.streams[index]
         assert isinstance(stream, av.audio.AudioStream)
-        for packet in _packets(container, stream):
+        for packet in chain(packets(container, stream), (None,)):
             try:
                 frames = stream.codec_context.decode(packet)
             except (av.error.InvalidDataError, av.error.EOFError):
@@ -279,15 +280,3 @@ def _allowed(frame: av.AudioFrame) -> av.AudioFrame:
     if frame.samples > _LONGEST_FRAME_SECONDS * frame.sample_rate:
         raise UnsupportedMediaError(f"a packet holds more than {_LONGEST_FRAME_SECONDS} seconds of sound")
     return frame
-
-
-def _packets(container: av.container.InputContainer, stream: av.audio.AudioStream) -> Iterator[Packet[Any] | None]:
-    iterator = container.demux(stream)
-    while True:
-        try:
-            packet = next(iterator)
-        except (StopIteration, av.error.EOFError, av.error.InvalidDataError):
-            break
-        if packet.size:
-            yield packet
-    yield None

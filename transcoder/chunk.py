@@ -23,7 +23,7 @@ from transcoder.errors import UnsupportedMediaError
 from transcoder.lanes import Lane
 from transcoder.media import Keyframe, VideoStream
 from transcoder.plan import Chunk, VideoTrack
-from transcoder.source import media_errors, open_source
+from transcoder.source import media_errors, open_source, packets
 
 __all__ = ["EncodedChunk", "encode_chunk", "seek_points"]
 
@@ -176,23 +176,12 @@ def _packets(
             container.seek(keyframe.dts, stream=stream, backward=True, any_frame=False)
         except av.error.FFmpegError:
             continue
-        packets = _demux(container, stream)
-        first = next(packets, None)
+        following = packets(container, stream)
+        first = next(following, None)
         if first is not None and first.dts is not None and first.dts <= keyframe.dts:
             yield first
-            yield from packets
+            yield from following
             return
     if seek:
         container.seek(0, backward=True)
-    yield from _demux(container, stream)
-
-
-def _demux(container: av.container.InputContainer, stream: av.video.VideoStream) -> Iterator[av.Packet[Any]]:
-    iterator = container.demux(stream)
-    while True:
-        try:
-            packet = next(iterator)
-        except (StopIteration, av.error.EOFError, av.error.InvalidDataError):
-            return
-        if packet.size:
-            yield packet
+    yield from packets(container, stream)

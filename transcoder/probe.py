@@ -7,7 +7,6 @@ headers are wrong often enough. The first picture is decoded, because only it kn
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice, pairwise
@@ -22,7 +21,7 @@ from av.packet import Packet
 
 from transcoder.errors import UnsupportedMediaError
 from transcoder.media import SAMPLE_RATES, AudioStream, Keyframe, MediaInfo, OtherStream, VideoStream
-from transcoder.source import media_errors, open_source
+from transcoder.source import media_errors, open_source, packets
 
 __all__ = ["Limits", "probe"]
 
@@ -112,7 +111,7 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
             raise UnsupportedMediaError(f"the source has {len(streams)} streams; at most {limits.streams} are allowed")
         tallies = {stream.index: _Tally(keyframe_distance=_ticks(stream, _KEYFRAME_DISTANCE)) for stream in streams}
         left = _LARGEST_EXPANSION * size + _EXPANSION_SLACK
-        for packet in _packets(container, streams):
+        for packet in packets(container, *(s for s in streams if s.type in {"video", "audio"})):
             left -= packet.size
             if left < 0:
                 raise UnsupportedMediaError("the source's samples overlap: they are many times as large as the file")
@@ -151,18 +150,6 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
         container=name, size_bytes=size, start=start, duration=end - start,
         video=tuple(video), audio=tuple(audio), other=tuple(other), warnings=tuple(warnings),
     )  # fmt: skip
-
-
-def _packets(container: av.container.InputContainer, streams: list[av.stream.Stream]) -> Iterator[Packet[Any]]:
-    """All packets of the source. A source that breaks off yields what is there."""
-    iterator = container.demux([stream for stream in streams if stream.type in {"video", "audio"}])
-    while True:
-        try:
-            packet = next(iterator)
-        except (StopIteration, av.error.EOFError, av.error.InvalidDataError):
-            return
-        if packet.size:
-            yield packet
 
 
 def _video(
@@ -211,7 +198,7 @@ def _first_frame(file: BinaryIO, index: int, limits: Limits) -> tuple[av.VideoFr
             raise UnsupportedMediaError(f"a picture of {context.width}x{context.height} is larger than allowed")
         context.thread_count = 1
         reason = "no picture can be decoded"
-        for packet in islice(_packets(container, [stream]), _FIRST_PICTURE_PACKETS):
+        for packet in islice(packets(container, stream), _FIRST_PICTURE_PACKETS):
             try:
                 for frame in packet.decode():
                     if isinstance(frame, av.VideoFrame):

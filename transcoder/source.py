@@ -10,15 +10,17 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import av.container
 import av.error
+import av.stream
+from av.packet import Packet
 
 from transcoder.errors import FramemillError, StorageError, UnsupportedMediaError
 
-__all__ = ["FORMATS", "media_errors", "open_source"]
+__all__ = ["FORMATS", "media_errors", "open_source", "packets"]
 
 FORMATS = (
     "mov", "mp4", "m4a", "3gp", "3g2", "mj2",  # ISO base media and QuickTime
@@ -81,3 +83,15 @@ def open_source(file: BinaryIO) -> Iterator[av.container.InputContainer]:
         container = av.open(file, mode="r", options=_OPTIONS, metadata_errors="replace")
     with container:
         yield container
+
+
+def packets(container: av.container.InputContainer, *streams: av.stream.Stream) -> Iterator[Packet[Any]]:
+    """The packets of some streams from where the container stands. A source that breaks off yields what is there."""
+    iterator = container.demux(streams)
+    while True:
+        try:
+            packet = next(iterator)
+        except (StopIteration, av.error.EOFError, av.error.InvalidDataError):
+            return
+        if packet.size:
+            yield packet

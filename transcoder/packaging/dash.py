@@ -17,20 +17,19 @@ without one dash.js asks a public time server.
 
 from __future__ import annotations
 
-import base64
 import math
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from uuid import UUID
 from xml.etree import ElementTree as ET
 
-from transcoder.packaging.drm import CLEARKEY_SYSTEM, Signal, common_pssh
+from transcoder.packaging.drm import CLEARKEY_SYSTEM, Signal
 from transcoder.packaging.package import Package, PublishedRendition
 
 __all__ = ["CENC_NAMESPACE", "manifest"]
 
 CENC_NAMESPACE = "urn:mpeg:cenc:2013"
-"""The XML namespace of `default_KID` and `pssh`."""
+"""The XML namespace of `default_KID`."""
 
 _NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
 _PROFILES = "urn:mpeg:dash:profile:isoff-live:2011"
@@ -130,18 +129,19 @@ def _audio_set(period: ET.Element, package: Package, number: int, audio: Publish
 
 
 def _content_protection(own: ET.Element, signal: Signal | None) -> None:
-    """The scheme with its default key id, and ClearKey, with the `pssh` that EME takes (5.8.4.1, ISO/IEC 23001-7, 11).
+    """The scheme with its default key id, and ClearKey (5.8.4.1; ISO/IEC 23001-7, 11).
 
-    No licence URL: who may have a licence is not the package's to say.
+    No `pssh`: ClearKey needs none but the key id, from which players make their request (dash.js 5.2 even hands a
+    `pssh` of this system to EME under the wrong name); the init segments have one. No licence URL either: who may have
+    a licence is not the package's to say.
     """
     if signal is None:
         return
-    key_id = str(UUID(signal.key_id))
-    scheme = {"schemeIdUri": _PROTECTION, "value": signal.scheme, "cenc:default_KID": key_id}
+    scheme = {
+        "schemeIdUri": _PROTECTION, "value": signal.scheme, "cenc:default_KID": str(UUID(signal.key_id)),
+    }  # fmt: skip
     ET.SubElement(own, "ContentProtection", scheme)
-    system = {"schemeIdUri": f"urn:uuid:{CLEARKEY_SYSTEM}", "value": "ClearKey1.0"}
-    pssh = base64.b64encode(common_pssh([signal.key_id])).decode("ascii")
-    ET.SubElement(ET.SubElement(own, "ContentProtection", system), "cenc:pssh").text = pssh
+    ET.SubElement(own, "ContentProtection", {"schemeIdUri": f"urn:uuid:{CLEARKEY_SYSTEM}", "value": "ClearKey1.0"})
 
 
 def _adaptation_set(period: ET.Element, number: int, kind: str) -> ET.Element:
