@@ -26,6 +26,8 @@ __all__ = ["Picture", "PlaybackError", "Player", "PlayerState", "play"]
 
 PlayerName = Literal["hls", "shaka", "dash"]
 
+_LICENCE = "/__players__/licence"
+
 
 class PlaybackError(AssertionError):
     """The player did not get where it should; the message has its state, errors and last events."""
@@ -139,15 +141,20 @@ async def play(
     start_seconds: float | None = None,
     timeout_seconds: float = 60,
     autoplay: bool = True,
+    licence: bytes | None = None,
 ) -> AsyncIterator[Player]:
     """Open `url` (a manifest) in a player and play; with `until`, wait for that media time first.
 
-    `start_seconds` asks the player to begin there (an unfinished title begins at 0 only when told so).
+    `start_seconds` asks the player to begin there (an unfinished title begins at 0 only when told so). `licence` is
+    what a ClearKey licence server answers: a JSON Web Key Set.
     """
     parts = urlsplit(url)
     origin = f"{parts.scheme}://{parts.netloc}"
 
     async def answer(route: Route) -> None:
+        if licence is not None and urlsplit(route.request.url).path == _LICENCE:
+            await route.fulfill(body=licence, content_type="application/json")
+            return
         path = page_file(player, urlsplit(route.request.url).path.removeprefix("/__players__/"))
         if path is None:
             await route.fulfill(status=404, body="")
@@ -162,6 +169,7 @@ async def play(
         query = f"url={quote(url, safe='')}"
         query += "" if start_seconds is None else f"&start={start_seconds!r}"
         query += "" if autoplay else "&autoplay=0"
+        query += "" if licence is None else f"&licence={_LICENCE}"
         await page.goto(f"{origin}/__players__/{PLAYERS[player][0]}?{query}")
         running = Player(page, timeout_seconds)
         if until is not None:

@@ -6,6 +6,7 @@ const query = new URLSearchParams(location.search);
 window.bench = {
   url: query.get("url"),
   start: query.has("start") ? Number(query.get("start")) : null,
+  licence: query.get("licence"), // URL of a ClearKey licence server
   autoplay: query.get("autoplay") !== "0",
   video: document.querySelector("video"),
   player: null,
