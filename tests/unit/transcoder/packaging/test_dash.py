@@ -10,6 +10,7 @@ from lxml import etree
 from support import ffmpeg, titles
 
 from transcoder.packaging import dash
+from transcoder.packaging.drm import Signal
 from transcoder.packaging.package import Package
 
 _NS = {"d": "urn:mpeg:dash:schema:mpd:2011"}
@@ -131,3 +132,26 @@ def test_every_representation_decodes_in_full(title: titles.Title) -> None:
 def test_a_variable_rate_keeps_every_time(variable_title: titles.Title) -> None:
     frames = ffmpeg.decode_frames(variable_title.folder / "dash/manifest.mpd", "v:1", exe=ffmpeg.REFERENCE)
     assert [frame.time for frame in frames] == [Fraction(n, 25) for n in titles.VARIABLE.frames]
+
+
+def test_rungs_of_two_keys_are_two_sets_that_a_player_may_switch_between(title: titles.Title) -> None:
+    package = title.package()
+    keys = {"v180": "1" * 32, "v90": "2" * 32, "a0": "3" * 32}
+    signed = tuple(
+        own.model_copy(update={"signal": Signal(scheme="cbcs", key_id=keys[own.id])}) for own in package.renditions
+    )
+    root = _manifest(package.model_copy(update={"renditions": signed}))
+    sets = root.findall("d:Period/d:AdaptationSet", _NS)
+    assert [own.get("id") for own in sets] == ["0", "1", "2"]
+    assert [[r.get("id") for r in own.findall("d:Representation", _NS)] for own in sets] == [["v180"], ["v90"], ["a0"]]
+    switching = [own.find("d:SupplementalProperty", _NS) for own in sets]
+    assert [found.get("value") if found is not None else None for found in switching] == ["1", "0", None]
+    name = f"{{{dash.CENC_NAMESPACE}}}default_KID"
+    ids = [own.find("d:ContentProtection", _NS).get(name) for own in sets]
+    assert ids[0] == "11111111-1111-1111-1111-111111111111"
+    assert len(set(ids)) == 3
+    order = ["ContentProtection", "SupplementalProperty", *_ORDER]
+    for own in sets:
+        places = [order.index(etree.QName(child).localname) for child in own]
+        assert places == sorted(places)
+    assert [own.get("id") for own in _manifest(package).findall("d:Period/d:AdaptationSet", _NS)] == ["0", "1"]
