@@ -16,11 +16,12 @@ from support import clips, ffmpeg
 from control_plane.cli.main import main
 
 CLIP = clips.Clip(seconds=Fraction(12), keyframe_interval=40)
-# Slow enough to be interrupted in the middle.
+# Long and slow enough to be interrupted in the middle: after the first chunk there are many seconds of work left.
+LONG = clips.Clip(seconds=Fraction(24), width=640, height=360, keyframe_interval=60)
 LADDER = {
     "name": "slow",
     "segment_seconds": 2,
-    "video": [{"id": "v180", "height": 180, "preset": "veryslow", "max_bitrate": 600_000, "buffer": 900_000}],
+    "video": [{"id": "v360", "height": 360, "preset": "veryslow", "max_bitrate": 900_000, "buffer": 900_000}],
 }
 
 
@@ -82,7 +83,7 @@ def test_an_interrupted_transcode_goes_on_where_it_was(tmp_path: Path) -> None:
     out, ladder = tmp_path / "out", tmp_path / "slow.json"
     journal = tmp_path / "out.journal"
     ladder.write_text(json.dumps(LADDER))
-    command = ("transcode", clips.cached(CLIP), out, "--ladder", ladder, "--json")
+    command = ("transcode", clips.cached(LONG), out, "--ladder", ladder, "--json")
     with start(*command) as process:
         wait_for_commit(process, journal)
         process.send_signal(signal.SIGINT)
@@ -99,10 +100,10 @@ def test_an_interrupted_transcode_goes_on_where_it_was(tmp_path: Path) -> None:
     assert begun < report["chunks"] * 2 + 1, "the interruption came too late to say anything"
     assert json.loads((out / "report.json").read_text()) == report
     assert not journal.exists()
-    assert ffmpeg.frame_numbers(out / "hls" / "v180.m3u8") == list(CLIP.frames)
+    assert ffmpeg.frame_numbers(out / "hls" / "v360.m3u8") == list(LONG.frames)
 
-    assert main(["verify", str(out), "--source", str(clips.cached(CLIP))]) == 0
-    (out / "cmaf" / "v180" / "3.m4s").unlink()
+    assert main(["verify", str(out), "--source", str(clips.cached(LONG))]) == 0
+    (out / "cmaf" / "v360" / "3.m4s").unlink()
     assert main(["verify", str(out)]) == 4
 
 
