@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
 
+import psutil
 import pytest
 import yaml
 from support import clips, ffmpeg
@@ -38,14 +40,6 @@ SCHEMES = get_args(Scheme)
 
 
 @pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder for Ray's sessions: the paths of its sockets may not be long."""
-    folder = Path(tempfile.mkdtemp(prefix="fm-"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
 def ladder(tmp_path: Path) -> Path:
     path = tmp_path / "ladder.yaml"
     path.write_text(yaml.safe_dump(LADDER))
@@ -56,9 +50,8 @@ def _command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "control_plane.cli.main", *map(str, arguments)]
 
 
-def _run(*arguments: str | Path, ray: Path | None = None) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, **({"RAY_TMPDIR": str(ray)} if ray else {})}
-    return subprocess.run(_command(*arguments), capture_output=True, timeout=240, check=False, env=environment)
+def _run(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(_command(*arguments), capture_output=True, timeout=240, check=False)
 
 
 def _lines(journal: Path, kind: str) -> list[dict[str, Any]]:
@@ -69,18 +62,37 @@ def _lines(journal: Path, kind: str) -> list[dict[str, Any]]:
     return [line[kind] for line in map(json.loads, whole) if kind in line]
 
 
-def _interrupt_after_first_commit(command: list[str], journal: Path, ray: Path) -> bytes:
-    """Run until something is committed, then interrupt as a user does; gives the journal as it was left."""
-    environment = {**os.environ, "RAY_TMPDIR": str(ray)}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as process:
+def _temporary_files(process: subprocess.Popen[bytes]) -> list[bytes]:
+    """What lies in the temporary folders of a running transcode and its children: Ray's logs, tasks' scratch folders.
+
+    They are at work: some files are gone before they are read.
+    """
+    running = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    parent = Path(tempfile.gettempdir())
+    found = []
+    for folder in (folder for own in running for folder in parent.glob(f"framemill-*-{own.pid}-*")):
+        for path in folder.rglob("*"):
+            with contextlib.suppress(OSError):
+                if path.is_file() and not path.is_symlink():
+                    found.append(path.read_bytes())
+    return found
+
+
+def _interrupt_after_first_commit(command: list[str], journal: Path) -> tuple[bytes, list[bytes]]:
+    """Run until something is committed, then interrupt as a user does.
+
+    Gives the journal as it was left, and the temporary files of the run.
+    """
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 120
         while not _lines(journal, "commit"):
             assert process.poll() is None and time.monotonic() < deadline, process.returncode
             time.sleep(0.02)
+        seen = _temporary_files(process)
         process.send_signal(signal.SIGINT)
         _, complaints = process.communicate(timeout=60)
     assert process.returncode == 130, complaints.decode()
-    return journal.read_bytes()
+    return journal.read_bytes(), seen
 
 
 def _clear_file(out: Path, rendition: str, key: str, target: Path) -> Path:
@@ -103,17 +115,17 @@ def _cenc_ivs(folder: Path, key_ids: dict[str, str]) -> Iterator[tuple[str, byte
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_interrupted_resumed_and_decrypted(scheme: Scheme, ladder: Path, tmp_path: Path, short_folder: Path) -> None:
+def test_interrupted_resumed_and_decrypted(scheme: Scheme, ladder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     keys_file, journal, kek = (tmp_path / f"out.{suffix}" for suffix in ("keys.json", "journal", "kek"))
     arguments = ("transcode", clips.cached(CLIP), out, "--ladder", ladder, "--drm", "clearkey", "--drm-scheme", scheme)
 
-    left = _interrupt_after_first_commit(_command(*arguments), journal, short_folder)
+    left, seen = _interrupt_after_first_commit(_command(*arguments), journal)
     document = json.loads(keys_file.read_text())
     keys = {own["id"]: own for own in document["renditions"]}
     opened = kek.read_text().strip()
     before = shutil.copytree(out, tmp_path / "interrupted", copy_function=os.link)
-    done = _run(*arguments, "--resume", "--json", ray=short_folder)
+    done = _run(*arguments, "--resume", "--json")
     assert done.returncode == 0, done.stderr.decode()
     report = json.loads(done.stdout)
 
@@ -141,9 +153,10 @@ def test_interrupted_resumed_and_decrypted(scheme: Scheme, ladder: Path, tmp_pat
         "package": [path.read_bytes() for path in (*out.rglob("*"), *before.rglob("*")) if path.is_file()],
         "journal": [left],
         "output": [done.stdout, done.stderr],
-        "ray": [path.read_bytes() for path in short_folder.rglob("*") if path.is_file() and not path.is_symlink()],
+        "temporary files": seen,
     }
     assert all(texts.values())
+    assert any(b"raylet" in text for text in seen), "Ray's logs are among them"
     secrets = [*(bytes.fromhex(own["key"]) for own in keys.values()), bytes.fromhex(opened)]
     for place, contents in texts.items():
         assert not any(form in text for secret in secrets for form in forms(secret) for text in contents), place
