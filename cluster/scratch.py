@@ -16,13 +16,14 @@ _NAME = re.compile(r"framemill-[a-z]+-(\d+)-.+")
 
 
 @contextlib.contextmanager
-def scratch_folder(purpose: str = "task") -> Iterator[Path]:
-    """A new empty folder (mode 0700) below the system's temporary folder, gone afterwards.
+def scratch_folder(purpose: str = "task", parent: Path | None = None) -> Iterator[Path]:
+    """A new empty folder (mode 0700) below `parent`, the system's temporary folder by default; gone afterwards.
 
     A killed process cannot clean up, so its folder carries its process id and the next one sweeps it.
     """
-    _sweep(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=f"framemill-{purpose}-{os.getpid()}-"))
+    parent = parent or Path(tempfile.gettempdir())
+    _sweep(parent)
+    folder = Path(tempfile.mkdtemp(prefix=f"framemill-{purpose}-{os.getpid()}-", dir=parent))
     try:
         yield folder
     finally:

@@ -21,6 +21,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cluster.ports import Part, TaskCall
@@ -36,6 +37,10 @@ from transcoder.errors import (
 __all__ = ["RayRuntime"]
 
 _log = logging.getLogger(__name__)
+
+_SOCKETS = Path("/tmp")  # noqa: S108 - a private folder in it
+"""Where Ray's sockets lie, whatever TMPDIR says: the path of a socket may have 107 bytes, and Ray's own part of it
+is long."""
 
 _LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
@@ -68,7 +73,7 @@ class RayRuntime:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             else:
                 # Ray opens its folder to every user of the machine: it gets one inside a private one.
-                folder = self._folder.enter_context(scratch_folder("ray")) / "r"
+                folder = self._folder.enter_context(scratch_folder("ray", _SOCKETS)) / "r"
                 ray.init(
                     address="local", _temp_dir=str(folder), num_cpus=cpus, include_dashboard=False,
                     _node_ip_address="127.0.0.1", log_to_driver=False, logging_level=logging.ERROR,

@@ -68,9 +68,9 @@ def _temporary_files(process: subprocess.Popen[bytes]) -> list[bytes]:
     They are at work: some files are gone before they are read.
     """
     running = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    parent = Path(tempfile.gettempdir())
+    parents = {Path("/tmp"), Path(tempfile.gettempdir())}  # noqa: S108 - Ray's folder is always in /tmp
     found = []
-    for folder in (folder for own in running for folder in parent.glob(f"framemill-*-{own.pid}-*")):
+    for folder in (f for own in running for parent in parents for f in parent.glob(f"framemill-*-{own.pid}-*")):
         for path in folder.rglob("*"):
             with contextlib.suppress(OSError):
                 if path.is_file() and not path.is_symlink():
