@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import settings
 
 # Real servers, started for the first test that asks for them.
 pytest_plugins = ["support.truth_fixtures"]
+
+# A shell that starts the tests in the background has its children ignore SIGINT, and theirs: what a test starts is to
+# be interrupted as in a terminal. A handler is not inherited, so they get the default again.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Nothing that a test starts may report to anybody.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
