@@ -239,17 +239,19 @@ def _progress() -> Iterator[Any]:
         return
     columns = (
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(),
-        TextColumn("{task.completed:.1f}/{task.total:.1f} s of video"), TextColumn("[green]{task.fields[playable]}"),
+        TextColumn("{task.fields[done]}"), TextColumn("[green]{task.fields[playable]}"),
         TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=None, completed=0, playable="")
+        task = bar.add_task("starting", total=None, done="", playable="")
 
         def show(now: EngineProgress) -> None:
             playable = f"playable: {now.playable_seconds:.1f} s" if now.playable_seconds else ""
+            done = f"{now.done_seconds:.1f} of {now.total_seconds:.1f} s of video"
             bar.update(
-                task, description=now.stage, total=now.total_seconds, completed=now.done_seconds, playable=playable
-            )
+                task, description=now.stage, total=now.total_seconds, completed=now.done_seconds, done=done,
+                playable=playable,
+            )  # fmt: skip
 
         yield show
 

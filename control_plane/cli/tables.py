@@ -84,7 +84,8 @@ def report(console: Console, document: Mapping[str, Any], out: Path) -> None:
         f"{seconds:.1f} s of video in {wall:.1f} s ({seconds / max(wall, 0.001):.2f}x), {document['chunks']} chunks, "
         f"{document['segments']} segments; the joins are verified"
     )
-    console.print(f"HLS   {out / 'hls' / 'master.m3u8'}\nDASH  {out / 'dash' / 'manifest.mpd'}")
+    for name, path in (("HLS ", out / "hls" / "master.m3u8"), ("DASH", out / "dash" / "manifest.mpd")):
+        console.print(f"{name}  {path}", soft_wrap=True, highlight=False)  # to be copied: never broken
 
 
 def _size(count: int) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -77,6 +80,31 @@ def test_a_lane_that_is_not_here_is_5(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["transcode", str(clips.cached(CLIP)), str(tmp_path / "out"), "--lane", "nvenc"]) == 5
     assert "nvenc" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_terminal_sees_a_progress_bar(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [
+        sys.executable,
+        "-m",
+        "control_plane.cli.main",
+        "transcode",
+        str(clips.cached(CLIP)),
+        str(tmp_path / "out"),
+    ]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        seen = b""
+        # A terminal whose last writer is gone answers with an error, not with an end.
+        with contextlib.suppress(OSError):
+            while piece := os.read(ours, 65536):
+                seen += piece
+    os.close(ours)
+    assert process.returncode == 0, seen.decode(errors="replace")
+    assert b"encoding" in seen
+    assert b"of 12.0 s of video" in seen
+    assert b"playable: " in seen
+    assert b"master.m3u8" in seen
 
 
 def test_an_interrupted_transcode_goes_on_where_it_was(tmp_path: Path) -> None:
