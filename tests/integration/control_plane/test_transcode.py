@@ -92,7 +92,8 @@ def test_a_terminal_sees_a_progress_bar(tmp_path: Path) -> None:
         str(clips.cached(CLIP)),
         str(tmp_path / "out"),
     ]
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    terminal = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=terminal) as process:
         os.close(theirs)
         seen = b""
         # A terminal whose last writer is gone answers with an error, not with an end.
