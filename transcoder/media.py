@@ -24,11 +24,30 @@ class Keyframe(Document):
     dts: int
 
 
-class VideoStream(Document):
-    """One video stream. Times are in `time_base` units (seconds per tick); `end_pts` is exclusive."""
+class _TimedStream(Document):
+    """What is shown or heard over time. Times are in `time_base` units; `end_pts` is exclusive."""
 
     index: int
     codec: str
+    time_base: Fraction
+    start_pts: int
+    end_pts: int
+    default: bool = False
+
+    @property
+    def start(self) -> Fraction:
+        """Seconds of the first shown frame, or the first sample, on the source's clock."""
+        return self.start_pts * self.time_base
+
+    @property
+    def end(self) -> Fraction:
+        """Seconds at which the last frame or sample ends on the source's clock."""
+        return self.end_pts * self.time_base
+
+
+class VideoStream(_TimedStream):
+    """One video stream. Times are in `time_base` units (seconds per tick); `end_pts` is exclusive."""
+
     profile: str | None = None
     width: int
     height: int
@@ -41,15 +60,11 @@ class VideoStream(Document):
     color_transfer: str | None = None
     color_space: str | None = None
     color_range: str | None = None
-    time_base: Fraction
-    start_pts: int
-    end_pts: int
     frame_count: int
     frame_rate: Fraction
     constant_frame_rate: bool
     keyframes: tuple[Keyframe, ...] = ()
     attached_picture: bool = False
-    default: bool = False
 
     @property
     def display_size(self) -> tuple[int, int]:
@@ -57,41 +72,15 @@ class VideoStream(Document):
         width, height = round(self.width * self.sample_aspect_ratio), self.height
         return (height, width) if self.rotation % 180 == 90 else (width, height)
 
-    @property
-    def start(self) -> Fraction:
-        """Seconds of the first shown frame on the source's clock."""
-        return self.start_pts * self.time_base
 
-    @property
-    def end(self) -> Fraction:
-        """Seconds at which the last frame ends on the source's clock."""
-        return self.end_pts * self.time_base
-
-
-class AudioStream(Document):
+class AudioStream(_TimedStream):
     """One audio stream. Times are in `time_base` units; `end_pts` is exclusive."""
 
-    index: int
-    codec: str
     sample_rate: int
     channels: int
     layout: str
     language: str | None = None
     title: str | None = None
-    time_base: Fraction
-    start_pts: int
-    end_pts: int
-    default: bool = False
-
-    @property
-    def start(self) -> Fraction:
-        """Seconds of the first sample on the source's clock."""
-        return self.start_pts * self.time_base
-
-    @property
-    def end(self) -> Fraction:
-        """Seconds at which the last sample ends on the source's clock."""
-        return self.end_pts * self.time_base
 
 
 class OtherStream(Document):

@@ -115,13 +115,15 @@ class JournalLedger:
         return False
 
     async def succeed(self, report: dict[str, object]) -> None:
-        self.outcome = {"status": "SUCCEEDED", "report": report}
-        await self._write("end", self.outcome)
+        await self._end({"status": "SUCCEEDED", "report": report})
 
     async def fail(self, error: FramemillError) -> None:
         status = "CANCELED" if error.code == "CANCELED" else "FAILED"
-        self.outcome = {"status": status, "code": error.code, "message": error.message, "details": error.details}
-        await self._write("end", self.outcome)
+        await self._end({"status": status, "code": error.code, "message": error.message, "details": error.details})
+
+    async def _end(self, outcome: dict[str, Any]) -> None:
+        await self._write("end", outcome)
+        self.outcome = outcome
 
     def close(self) -> None:
         """Give the lock back; whatever still writes through this ledger gets LeaseLostError."""
