@@ -40,7 +40,7 @@ from transcoder.errors import (
 from transcoder.media import MediaInfo
 from transcoder.packaging.package import Package
 from transcoder.plan import Plan, plan_title
-from transcoder.verify import VerifyReport
+from transcoder.verification import VerifyReport
 
 __all__ = ["Engine", "EngineSettings", "Progress"]
 

@@ -8,7 +8,7 @@ from cluster.documents import Commit
 from transcoder.media import MediaInfo
 from transcoder.packaging.package import Package, PublishedRendition
 from transcoder.plan import Plan
-from transcoder.verify import VerifyReport
+from transcoder.verification import VerifyReport
 
 __all__ = ["job_report"]
 

@@ -25,7 +25,7 @@ from transcoder.plan import AudioTrack, Chunk, Plan, VideoTrack
 from transcoder.probe import probe
 from transcoder.results import ImageResult, PartResult
 from transcoder.thumbnails import make_poster
-from transcoder.verify import verify_package
+from transcoder.verification import verify_package
 
 __all__ = ["analyze_task", "attempt_prefix", "audio_task", "image_task", "verify_task", "video_task"]
 

@@ -32,7 +32,7 @@ from transcoder.media import MediaInfo
 from transcoder.packaging.drm import Scheme
 from transcoder.plan import plan_title
 from transcoder.probe import probe as probe_source
-from transcoder.verify import folder_opener, verify_package
+from transcoder.verification import folder_opener, verify_package
 
 __all__ = ["plan", "probe", "transcode", "verify"]
 

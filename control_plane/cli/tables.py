@@ -12,7 +12,7 @@ from rich.table import Table
 
 from transcoder.media import MediaInfo
 from transcoder.plan import Plan
-from transcoder.verify import VerifyReport
+from transcoder.verification import VerifyReport
 
 __all__ = ["media", "plan", "report", "verification"]
 

@@ -19,7 +19,7 @@ from cluster.ledgers.journal import JournalLedger
 from cluster.runtime.ray_runtime import RayRuntime
 from transcoder.errors import CanceledError, FramemillError, TaskTimeoutError, UnsupportedMediaError
 from transcoder.ladder import Ladder, VideoRung
-from transcoder.verify import folder_opener, verify_package
+from transcoder.verification import folder_opener, verify_package
 
 LADDER = Ladder(
     name="small",

@@ -21,7 +21,7 @@ from transcoder.isobmff import read_init
 from transcoder.packaging.drm import Scheme
 from transcoder.packaging.packager import package_part
 from transcoder.part import make_audio_parts, make_video_part
-from transcoder.verify import VerifyReport, folder_opener, verify_package
+from transcoder.verification import VerifyReport, folder_opener, verify_package
 
 SCHEMES: tuple[Scheme, ...] = ("cbcs", "cenc")
 DASH = "{urn:mpeg:dash:schema:mpd:2011}"

@@ -10,7 +10,7 @@ from support import titles
 
 from transcoder.errors import NotFoundError, VerificationError
 from transcoder.packaging.listing import read_dash, read_hls
-from transcoder.verify import folder_opener
+from transcoder.verification import folder_opener
 
 
 def test_both_list_the_same_files(title: titles.Title) -> None:

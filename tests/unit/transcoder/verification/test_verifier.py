@@ -11,7 +11,7 @@ import pytest
 from support import clips, titles
 
 from transcoder.errors import VerificationError
-from transcoder.verify import VerifyReport, folder_opener, verify_package
+from transcoder.verification import VerifyReport, folder_opener, verify_package
 
 Damaged = Callable[[], Path]
 

@@ -65,6 +65,11 @@ class Track:
         return self.init.kind if self.init else "video"
 
     @property
+    def readable(self) -> bool:
+        """Whether there is anything to check: an init segment, and media segments that fit it."""
+        return self.init is not None and bool(self.segments)
+
+    @property
     def timescale(self) -> int:
         """Ticks per second."""
         return self.init.timescale if self.init else 1

@@ -1,0 +1,42 @@
+"""What the groups of checks look at: a package as its manifests and files show it, and what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from transcoder.media import MediaInfo
+from transcoder.packaging.listing import Listing, OpenObject
+from transcoder.packaging.package import Package
+from transcoder.plan import Plan
+from transcoder.verification.track import Track
+
+__all__ = ["PublishedTitle"]
+
+
+@dataclass(slots=True)
+class PublishedTitle:
+    """A package under examination. `dash` is None where that manifest cannot be read.
+
+    `tracks` holds every rendition that the manifests name, as far as it was read. `plan`, `media` and `package` are
+    None where nobody knows them; `keys` are content keys of 16 bytes by key id, None where none were given.
+    """
+
+    open_object: OpenObject
+    hls: Listing
+    dash: Listing | None
+    plan: Plan | None = None
+    media: MediaInfo | None = None
+    package: Package | None = None
+    keys: Mapping[str, bytes] | None = None
+    tracks: dict[str, Track] = field(default_factory=dict)
+
+    @property
+    def video(self) -> list[Track]:
+        """The video renditions that can be read, in the manifest's order: the largest first."""
+        return [track for track in self.tracks.values() if track.readable and track.kind == "video"]
+
+    @property
+    def audio(self) -> list[Track]:
+        """The audio renditions that can be read."""
+        return [track for track in self.tracks.values() if track.readable and track.kind == "audio"]

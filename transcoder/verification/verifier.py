@@ -1,0 +1,67 @@
+"""The groups of checks in their order, and the walk over a package that feeds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from transcoder.media import MediaInfo
+from transcoder.packaging.listing import OpenObject
+from transcoder.packaging.package import Package
+from transcoder.plan import Plan
+from transcoder.verification import audio, committed, decoded, files, joins, manifests, protection, video
+from transcoder.verification.report import Findings, VerifyReport
+from transcoder.verification.title import PublishedTitle
+from transcoder.verification.track import Track, read_track
+
+__all__ = ["verify_package"]
+
+_OF_EACH_TRACK: tuple[Callable[[PublishedTitle, Track, Findings], None], ...] = (
+    files.check_starts,
+    joins.check_joins,
+    manifests.check_times,
+    protection.check_protection,
+)
+"""For each rendition whose files can be read, as soon as they were."""
+
+_OF_THE_TITLE: tuple[Callable[[PublishedTitle, Findings], None], ...] = (
+    video.check_pictures,
+    audio.check_sound,
+    committed.check_committed,
+)
+"""When all renditions were read."""
+
+
+def verify_package(
+    open_object: OpenObject,
+    *,
+    plan: Plan | None = None,
+    media: MediaInfo | None = None,
+    package: Package | None = None,
+    decode: bool = False,
+    keys: Mapping[str, bytes] | None = None,
+    growing: bool = False,
+) -> VerifyReport:
+    """Verify a finished package, given as a function from a path in it to bytes (`NotFoundError` where missing).
+
+    `plan` and `media` tell what the title should be, `package` what was committed, segment by segment. With
+    `decode`, every rendition is decoded in full as well (each file is then read twice): an encrypted one with its
+    key from `keys`, content keys of 16 bytes by key id; without `keys` it is left at the container, and a note says
+    so. `growing` says that the manifests are to be closed only after this.
+
+    Errors: only those of the store itself (StorageError).
+    """
+    findings = Findings()
+    hls, dash = manifests.read_manifests(open_object, findings, growing=growing)
+    if hls is None:
+        return findings.report()
+    title = PublishedTitle(open_object, hls, dash, plan=plan, media=media, package=package, keys=keys)
+    track_checks = (*_OF_EACH_TRACK, decoded.check_decoded) if decode else _OF_EACH_TRACK
+    for listed in hls.renditions.values():
+        track = title.tracks[listed.id] = read_track(open_object, listed)
+        files.check_files(track, findings)
+        if track.readable:
+            for check_track in track_checks:
+                check_track(title, track, findings)
+    for check_title in _OF_THE_TITLE:
+        check_title(title, findings)
+    return findings.report()
