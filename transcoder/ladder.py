@@ -12,18 +12,22 @@ from pydantic import Field, ValidationError, model_validator
 
 from transcoder.documents import Document
 from transcoder.errors import InvalidInputError
-from transcoder.media import MediaInfo
+from transcoder.media import Colour, ContentLight, MasteringDisplay, MediaInfo
 
 __all__ = [
     "BUILT_IN",
     "AudioRung",
     "Ladder",
+    "QualityRequest",
     "Rendition",
+    "VideoCodec",
     "VideoRung",
     "load_ladder",
     "parse_ladder",
     "resolve",
 ]
+
+VideoCodec = Literal["h264", "hevc", "av1"]
 
 RenditionId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -33,7 +37,8 @@ class VideoRung(Document):
 
     id: RenditionId
     height: int = Field(ge=16, le=4320)
-    codec: Literal["h264"] = "h264"
+    codec: VideoCodec = "h264"
+    bits: Literal[8, 10] = 8
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
         "veryfast"
     )
@@ -52,6 +57,18 @@ class AudioRung(Document):
     sample_rate: Literal[44_100, 48_000] = 48_000
 
 
+class QualityRequest(Document):
+    """What is measured of every segment, and how bad it may be: below a floor the rendition fails.
+
+    PSNR in dB over luma, SSIM from 0 to 1, VMAF from 0 to 100: means over a segment.
+    """
+
+    vmaf: bool = False
+    min_psnr: float | None = Field(default=None, ge=0, le=100)
+    min_ssim: float | None = Field(default=None, ge=0, le=1)
+    min_vmaf: float | None = Field(default=None, ge=0, le=100)
+
+
 class Ladder(Document):
     """The ordered renditions of a package, largest first."""
 
@@ -59,6 +76,7 @@ class Ladder(Document):
     segment_seconds: int = Field(default=4, ge=1, le=10)
     video: tuple[VideoRung, ...] = Field(min_length=1, max_length=16)
     audio: AudioRung = AudioRung()
+    quality: QualityRequest = QualityRequest()
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Ladder:
@@ -72,9 +90,13 @@ class Rendition(Document):
     """One video rendition of one source: a rung with its exact, even picture size."""
 
     id: str
-    codec: Literal["h264"]
+    codec: VideoCodec
     width: int
     height: int
+    bits: Literal[8, 10] = 8
+    colour: Colour = Colour()
+    mastering: MasteringDisplay | None = None
+    light: ContentLight | None = None
     preset: str
     crf: int
     max_bitrate: int

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Literal
 
 from pydantic import Field
 
 from transcoder.documents import Document
 
-__all__ = ["SAMPLE_RATES", "AudioStream", "Keyframe", "MediaInfo", "OtherStream", "VideoStream"]
+__all__ = [
+    "SAMPLE_RATES",
+    "AudioStream",
+    "Colour",
+    "ContentLight",
+    "Discontinuity",
+    "DolbyVision",
+    "Keyframe",
+    "MasteringDisplay",
+    "MediaInfo",
+    "OtherStream",
+    "Role",
+    "TextStream",
+    "VideoStream",
+]
+
+Role = Literal[
+    "main", "alternate", "commentary", "dub", "description", "caption", "subtitle", "forced-subtitle",
+    "enhanced-audio-intelligibility",
+]  # fmt: skip
+"""What a track is for, in the words of DASH's role scheme (ISO/IEC 23009-1, 5.8.5.5)."""
 
 SAMPLE_RATES = range(1_000, 768_001)
 """Samples a second that a sound may have. At one sample a second a kilobyte would become hours of sound."""
@@ -17,11 +38,62 @@ SAMPLE_RATES = range(1_000, 768_001)
 class Keyframe(Document):
     """A point where decoding can start. Both stamps are in the stream's time_base.
 
-    `dts` is what a demuxer seeks by, `pts` is what is shown: with B-frames the two differ.
+    `dts` is what a demuxer seeks by, `pts` is what is shown: with B-frames the two differ. `position` is the byte at
+    which its packet begins, where the container says so.
     """
 
     pts: int
     dts: int
+    position: int | None = None
+
+
+class Discontinuity(Document):
+    """A break of the source's clock: packets that begin at byte `position` or later have `offset` seconds added to
+    their stamps, until the next break. Applied where packets are read, so that everything after sees one clock."""
+
+    position: int
+    offset: Fraction
+
+
+class Colour(Document):
+    """What the code values of a picture mean: code points of ITU-T H.273. 2 is unspecified."""
+
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+    full_range: bool = False
+
+    @property
+    def hdr(self) -> Literal["pq", "hlg"] | None:
+        """The high-dynamic-range transfer, where it is one (SMPTE ST 2084, ARIB STD-B67)."""
+        return {16: "pq", 18: "hlg"}.get(self.transfer)  # type: ignore[return-value]
+
+
+class MasteringDisplay(Document):
+    """SMPTE ST 2086. Chromaticities as (x, y) of red, green, blue, white; luminance in candela a square metre."""
+
+    red: tuple[Fraction, Fraction]
+    green: tuple[Fraction, Fraction]
+    blue: tuple[Fraction, Fraction]
+    white: tuple[Fraction, Fraction]
+    min_luminance: Fraction
+    max_luminance: Fraction
+
+
+class ContentLight(Document):
+    """CTA-861.3: the brightest pixel and the brightest picture average, in candela a square metre."""
+
+    max_content: int
+    max_average: int
+
+
+class DolbyVision(Document):
+    """The Dolby Vision configuration record. `compatibility` says what the base layer is alone: 1 HDR10, 2 SDR, 4 HLG,
+    0 nothing that another decoder could show."""
+
+    profile: int
+    level: int
+    compatibility: int
 
 
 class _TimedStream(Document):
@@ -53,17 +125,25 @@ class VideoStream(_TimedStream):
     height: int
     sample_aspect_ratio: Fraction = Fraction(1)
     rotation: int = Field(default=0, description="degrees clockwise to turn the decoded picture for display")
+    mirrored: bool = Field(default=False, description="to be flipped left to right before it is turned")
     pixel_format: str
     bits: int = 8
-    field_order: str = "progressive"
+    field_order: Literal["progressive", "tff", "bff", "interlaced"] = "progressive"
     color_primaries: str | None = None
     color_transfer: str | None = None
     color_space: str | None = None
     color_range: str | None = None
+    colour: Colour = Colour()
+    mastering: MasteringDisplay | None = None
+    light: ContentLight | None = None
+    dolby_vision: DolbyVision | None = None
     frame_count: int
     frame_rate: Fraction
     constant_frame_rate: bool
     keyframes: tuple[Keyframe, ...] = ()
+    gaps: tuple[tuple[int, int], ...] = Field(
+        default=(), description="pts of neighbouring pictures that are more than a fifth of a second apart"
+    )
     attached_picture: bool = False
 
     @property
@@ -79,8 +159,22 @@ class AudioStream(_TimedStream):
     sample_rate: int
     channels: int
     layout: str
+    profile: str | None = None
+    bitrate: int | None = None
     language: str | None = None
     title: str | None = None
+    roles: tuple[Role, ...] = ()
+
+
+class TextStream(Document):
+    """One stream of text subtitles that can become WebVTT."""
+
+    index: int
+    codec: str
+    default: bool = False
+    language: str | None = None
+    title: str | None = None
+    roles: tuple[Role, ...] = ()
 
 
 class OtherStream(Document):
@@ -101,7 +195,10 @@ class MediaInfo(Document):
     duration: Fraction
     video: tuple[VideoStream, ...] = ()
     audio: tuple[AudioStream, ...] = ()
+    text: tuple[TextStream, ...] = ()
     other: tuple[OtherStream, ...] = ()
+    discontinuities: tuple[Discontinuity, ...] = ()
+    truncated: bool = Field(default=False, description="the source breaks off before its own end")
     warnings: tuple[str, ...] = ()
 
     @property

@@ -10,7 +10,20 @@ from typing import Literal
 
 from transcoder.documents import Document
 
-__all__ = ["ImageResult", "PartResult", "RenditionPart", "SegmentResult"]
+__all__ = ["ImageResult", "Kind", "PartResult", "RenditionPart", "SegmentQuality", "SegmentResult"]
+
+Kind = Literal["video", "audio", "text", "trick"]
+"""What a rendition is. `trick` holds one keyframe a segment, for fast forward and backward."""
+
+
+class SegmentQuality(Document):
+    """How near an encoded segment is to the scaled picture that went into its encoder. Means over its pictures,
+    and the worst picture's PSNR: PSNR in dB over luma, SSIM from 0 to 1, VMAF from 0 to 100."""
+
+    psnr: float
+    ssim: float | None = None
+    worst_psnr: float | None = None
+    vmaf: float | None = None
 
 
 class SegmentResult(Document):
@@ -22,6 +35,7 @@ class SegmentResult(Document):
     frames: int
     size_bytes: int
     sha256: str
+    quality: SegmentQuality | None = None
 
 
 class RenditionPart(Document):
@@ -32,7 +46,7 @@ class RenditionPart(Document):
     """
 
     rendition: str
-    kind: Literal["video", "audio"]
+    kind: Kind
     codecs: str
     timescale: int
     codec_config_sha256: str
@@ -64,7 +78,7 @@ class RenditionPart(Document):
 class ImageResult(Document):
     """One picture: a thumbnail of the given role."""
 
-    role: Literal["poster"]
+    role: Literal["poster", "sprite", "sprite-index"]
     name: str
     width: int
     height: int
@@ -74,10 +88,12 @@ class ImageResult(Document):
 
 
 class PartResult(Document):
-    """What one attempt of one task delivers, whatever its kind."""
+    """What one attempt of one task delivers, whatever its kind. `lost` counts pictures of the source that have a
+    packet and yielded no image: damaged, or never meant to be shown."""
 
     renditions: tuple[RenditionPart, ...] = ()
     images: tuple[ImageResult, ...] = ()
+    lost: int = 0
     encode_seconds: float = 0.0
     cpu_seconds: float = 0.0
     warnings: tuple[str, ...] = ()
