@@ -16,6 +16,7 @@ import contextlib
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -102,10 +103,8 @@ class Engine:
                 plan = state.plan or await self._plan(state, media)
                 store = open_store(self._stores.packages)
                 publisher = Publisher(store, self._ledger, plan, state)
-                stream = media.main_video
-                assert stream is not None  # else there would be no plan
                 await TranscodeRun(
-                    self._ledger, self._runtime, self._stores, publisher, self._settings, state=state, stream=stream,
+                    self._ledger, self._runtime, self._stores, publisher, self._settings, state=state, media=media,
                     plan=plan, encryption=self._encryption(plan),
                     on_publish=lambda: self._tell("encoding", plan, publisher),
                 ).run()  # fmt: skip
@@ -221,7 +220,10 @@ class Engine:
             attempt += 1
 
     def _tell(self, stage: str, plan: Plan, publisher: Publisher) -> None:
-        done = [c.key.index for c in publisher.commits if c.key.kind == "video"]
+        kind = "video" if plan.video else "audio"
+        tracks = max(1, len(plan.audio)) if kind == "audio" else 1
+        counts = Counter(c.key.index for c in publisher.commits if c.key.kind == kind)
+        done = [index for index, count in counts.items() if count == tracks]
         spans = {chunk.index: chunk.end - chunk.start for chunk in plan.chunks}
         seconds = sum((spans[index] for index in done), Fraction(0))
         self._on_progress(

@@ -34,7 +34,7 @@ from cluster.scheduler import (
 from cluster.units import check_result, units_of
 from transcoder.chunk import seek_points
 from transcoder.errors import FramemillError, LeaseLostError
-from transcoder.media import VideoStream
+from transcoder.media import MediaInfo
 from transcoder.plan import Plan
 from transcoder.results import PartResult
 
@@ -80,13 +80,13 @@ class TranscodeRun:
         settings: EngineSettings,
         *,
         state: JobState,
-        stream: VideoStream,
+        media: MediaInfo,
         plan: Plan,
         encryption: PackageEncryption | None,
         on_publish: Callable[[], None],
     ) -> None:
         self._ledger, self._runtime, self._stores, self._publisher = ledger, runtime, stores, publisher
-        self._settings, self._state, self._stream, self._plan = settings, state, stream, plan
+        self._settings, self._state, self._media, self._plan = settings, state, media, plan
         self._encryption = encryption
         self._on_publish = on_publish
         self._scheduler = Scheduler(units_of(plan))
@@ -214,16 +214,18 @@ class TranscodeRun:
 
     def _task(self, start: Start, attempts: dict[TaskKey, int], committed: dict[TaskKey, Commit]) -> TaskCall:
         """The call that does a unit's work."""
-        plan, stream, source, packages = self._plan, self._stream, self._stores.source, self._stores.packages
+        plan, source, packages = self._plan, self._stores.source, self._stores.packages
+        track, stream = plan.video, self._media.main_video
         key = start.unit.keys[0]
         name, span = f"{self._state.job_id}/{start.unit.name}", plan.duration
         if key.kind == "video":
+            assert track is not None and stream is not None  # else the plan has no such task
             chunk = plan.chunks[key.index]
             span = chunk.end - chunk.start
             last = plan.ended and key.index == len(plan.chunks) - 1
             call = TaskCall(
                 name, tasks.video_task,
-                (source, packages, key, attempts[key], plan.video, chunk, seek_points(stream, plan.video, chunk),
+                (source, packages, key, attempts[key], track, chunk, seek_points(stream, track, chunk),
                  self._state.request.lane, last, start.threads, self._encryption),
                 cpus=start.threads,
             )  # fmt: skip
@@ -231,12 +233,12 @@ class TranscodeRun:
             known = {
                 k: (c.attempt, c.result) for k, c in committed.items() if k.kind == "audio" and k.track == key.track
             }
-            track = plan.audio[key.track]
             call = TaskCall(
                 name, tasks.audio_task,
-                (source, packages, attempts, track, plan.chunks, stream.start, known, self._encryption),
+                (source, packages, attempts, plan.audio[key.track], plan.chunks, plan.origin, known, self._encryption),
             )  # fmt: skip
         else:
+            assert stream is not None
             call = TaskCall(name, tasks.image_task, (source, packages, key, attempts[key], stream))
         return replace(call, seconds=self._settings.limit(span))
 

@@ -22,13 +22,13 @@ def task_keys(plan: Plan) -> tuple[TaskKey, ...]:
 
 
 def units_of(plan: Plan) -> tuple[Unit, ...]:
-    """The units of a plan: one a chunk, one an audio track, one for the poster. Head first."""
+    """The units of a plan: one a chunk and one for the poster if it has a picture, one an audio track. Head first."""
     video = [
         Unit(
             name=f"video-{chunk.index:05d}", keys=(TaskKey(kind="video", index=chunk.index),),
             order=(chunk.index, 1), threadable=True,
         )
-        for chunk in plan.chunks
+        for chunk in (plan.chunks if plan.video else ())
     ]  # fmt: skip
     audio = [
         Unit(
@@ -37,8 +37,8 @@ def units_of(plan: Plan) -> tuple[Unit, ...]:
         )
         for track in plan.audio
     ]  # fmt: skip
-    poster = Unit(name="image-0", keys=(TaskKey(kind="image"),), order=(_POSTER_AFTER, 2))
-    return tuple(sorted([*video, *audio, poster], key=lambda unit: unit.order))
+    posters = [Unit(name="image-0", keys=(TaskKey(kind="image"),), order=(_POSTER_AFTER, 2))] if plan.video else []
+    return tuple(sorted([*video, *audio, *posters], key=lambda unit: unit.order))
 
 
 def check_result(plan: Plan, key: TaskKey, result: PartResult, commits: Sequence[Commit]) -> None:
@@ -51,7 +51,7 @@ def check_result(plan: Plan, key: TaskKey, result: PartResult, commits: Sequence
         _expect(key, "images", 1, len(result.images))
         return
     chunk = plan.chunks[key.index]
-    wanted = [rendition.id for rendition in plan.video.renditions]
+    wanted = [rendition.id for rendition in plan.video.renditions] if plan.video else []
     if key.kind == "audio":
         # A part may be without sound where the picture's last segment is shorter than an AAC frame.
         wanted = [plan.audio[key.track].id] if result.renditions else []
@@ -74,7 +74,7 @@ def check_result(plan: Plan, key: TaskKey, result: PartResult, commits: Sequence
 
 
 def _timescale(plan: Plan, key: TaskKey) -> int:
-    return plan.video.timescale if key.kind == "video" else plan.audio[key.track].sample_rate
+    return plan.video.timescale if key.kind == "video" and plan.video else plan.audio[key.track].sample_rate
 
 
 def _contiguous(segments: Sequence[SegmentResult]) -> bool:

@@ -74,7 +74,7 @@ def encode_audio(
     """
     encoder = _Aac(track)
     parts = _Parts(track, chunks, folder, encoder)
-    for block in _samples(file, track, origin, at_least=math.ceil(chunks[-1].end * track.sample_rate)):
+    for block in _samples(file, track, origin, ends=math.ceil(max(chunks[-1].end, track.end) * track.sample_rate)):
         yield from parts.add(encoder.encode(block))
     yield from parts.add(encoder.encode(None))
     yield parts.finish()
@@ -172,8 +172,8 @@ def _time(packet: Packet[Any]) -> int:
     return packet.pts
 
 
-def _samples(file: BinaryIO, track: AudioTrack, origin: Fraction, *, at_least: int) -> Iterator[Samples]:
-    """The sound of the title from its sample 0 on, without a gap, at least so many samples.
+def _samples(file: BinaryIO, track: AudioTrack, origin: Fraction, *, ends: int) -> Iterator[Samples]:
+    """The sound of the title from its sample 0 on, without a gap, `ends` samples.
 
     Each run of packets that follow each other is resampled in one go; between runs there is silence, or what
     would overlap is cut off.
@@ -184,18 +184,18 @@ def _samples(file: BinaryIO, track: AudioTrack, origin: Fraction, *, at_least: i
         decoded = True
         if start - position > _LARGEST_GAP_SECONDS * track.sample_rate:
             raise UnsupportedMediaError(f"audio track {track.track} has a gap of more than an hour")
-        for block in _silence(track, start - position):
+        for block in _silence(track, min(start, ends) - position):
             position += block.shape[1]
             yield block
         for samples in run:
-            kept = samples[:, min(max(0, position - start), samples.shape[1]) :]
+            kept = samples[:, min(max(0, position - start), samples.shape[1]) : max(0, ends - start)]
             start += samples.shape[1]
             if kept.shape[1]:
                 position += kept.shape[1]
                 yield kept
     if not decoded:
         raise UnsupportedMediaError(f"audio track {track.track} cannot be decoded")
-    yield from _silence(track, at_least - position)
+    yield from _silence(track, ends - position)
 
 
 def _silence(track: AudioTrack, samples: int) -> Iterator[Samples]:

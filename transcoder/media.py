@@ -178,7 +178,8 @@ class TextStream(Document):
 
 
 class OtherStream(Document):
-    """A stream that is listed and not encoded: subtitles, data, cover art."""
+    """A stream that is listed and not encoded: `kind` is libav's word (subtitle, data, a video or audio that cannot be
+    decoded), and "picture" for cover art."""
 
     index: int
     kind: str

@@ -85,7 +85,9 @@ class VideoTrack(Document):
 
 
 class AudioTrack(Document):
-    """One audio track of the title. `offset` is where the source's first sample lies, in title seconds."""
+    """One audio track of the title. `offset` is where the source's first sample lies, `end` where its last one ends,
+    both in title seconds: a codec's last packet may hold more, which is padding.
+    """
 
     track: int
     id: str
@@ -98,14 +100,20 @@ class AudioTrack(Document):
     title: str | None
     default: bool
     offset: Fraction
+    end: Fraction
 
 
 class Plan(Document):
-    """All decisions about a title, pinned: a retry or another node makes the same."""
+    """All decisions about a title, pinned: a retry or another node makes the same.
 
+    `origin` is the source's time, in seconds, at which the title starts: that of the first picture, or of the first
+    sound where the title has no picture (`video` is None then).
+    """
+
+    origin: Fraction
     segment_duration: Fraction
     duration: Fraction
-    video: VideoTrack
+    video: VideoTrack | None
     audio: tuple[AudioTrack, ...]
     chunks: tuple[Chunk, ...]
     ended: bool
@@ -114,7 +122,8 @@ class Plan(Document):
     @property
     def key_classes(self) -> tuple[tuple[str, KeyClass], ...]:
         """Every rendition's id, and the class of the content key that encrypts it where the package is encrypted."""
-        pictures = tuple((own.id, key_class(own.width, own.height)) for own in self.video.renditions)
+        rungs = self.video.renditions if self.video else ()
+        pictures = tuple((own.id, key_class(own.width, own.height)) for own in rungs)
         return (*pictures, *((track.id, "audio") for track in self.audio))
 
     @property
@@ -182,19 +191,22 @@ def _audio_tracks(media: MediaInfo, rung: AudioRung, origin: Fraction) -> tuple[
             track=track, id=f"a{track}", stream_index=stream.index, codec=rung.codec, bitrate=rung.bitrate,
             channels=min(rung.channels, max(1, stream.channels)), sample_rate=rung.sample_rate,
             language=stream.language, title=stream.title, default=stream.index == chosen,
-            offset=stream.start - origin,
+            offset=stream.start - origin, end=stream.end - origin,
         )
         for track, stream in enumerate(media.audio)
     )  # fmt: skip
 
 
 def plan_title(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
-    """The whole plan of a source whose end is known.
+    """The whole plan of a source whose end is known. A source of sound alone becomes a title without a picture.
 
-    Errors: UnsupportedMediaError where there is no picture to encode, where pictures are more than a minute apart,
-    or where the sound goes on for more than ten minutes after the picture.
+    Errors: UnsupportedMediaError where there is nothing to encode, where there is a video stream without one picture,
+    where pictures are more than a minute apart, or where the sound goes on for more than ten minutes after the picture.
     """
     stream = media.main_video
+    broken = any(other.kind == "video" for other in media.other)
+    if stream is None and media.audio and not broken:
+        return _plan_sound(media, ladder, slots=slots)
     if stream is None or stream.frame_count == 0:
         raise UnsupportedMediaError("the source has no video frames")
     track = _video_track(stream, resolve(ladder, media))
@@ -208,7 +220,20 @@ def plan_title(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
             f"the sound goes on for {float(tail):.0f} s after the picture; at most {LONGEST_TAIL_SECONDS} s are allowed"
         )
     return Plan(
-        segment_duration=step * QUARTERS, duration=duration, video=track,
+        origin=stream.start, segment_duration=step * QUARTERS, duration=duration, video=track,
         audio=_audio_tracks(media, ladder.audio, stream.start),
         chunks=extend((), step, duration, ended=True, slots=slots), ended=True,
+    )  # fmt: skip
+
+
+def _plan_sound(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
+    """The plan of a title without a picture: the grid is that of whole seconds, over the sound of all tracks."""
+    origin, end = min(audio.start for audio in media.audio), max(audio.end for audio in media.audio)
+    if end <= origin:
+        raise UnsupportedMediaError("the source has neither a picture nor a sound")
+    step = Fraction(ladder.segment_seconds, QUARTERS)
+    return Plan(
+        origin=origin, segment_duration=step * QUARTERS, duration=end - origin, video=None,
+        audio=_audio_tracks(media, ladder.audio, origin),
+        chunks=extend((), step, end - origin, ended=True, slots=slots), ended=True,
     )  # fmt: skip

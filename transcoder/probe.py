@@ -294,4 +294,6 @@ def _language(stream: av.stream.Stream) -> str | None:
 
 def _other(stream: av.stream.Stream) -> OtherStream:
     codec = stream.codec_context.name if stream.codec_context is not None else None
-    return OtherStream(index=stream.index, kind=stream.type or "data", codec=codec, language=_language(stream))
+    cover = bool(stream.disposition & av.stream.Disposition.attached_pic)
+    kind = "picture" if cover else stream.type or "data"
+    return OtherStream(index=stream.index, kind=kind, codec=codec, language=_language(stream))

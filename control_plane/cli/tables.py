@@ -43,7 +43,7 @@ def media(console: Console, info: MediaInfo) -> None:
 def plan(console: Console, planned: Plan, lane: str) -> None:
     """The ladder and the chunks of a dry run."""
     ladder = Table("rendition", "size", "codec", "cap", title="Ladder")
-    for rendition in planned.video.renditions:
+    for rendition in planned.video.renditions if planned.video else ():
         ladder.add_row(
             rendition.id, f"{rendition.width}x{rendition.height}", rendition.codec, _bits(rendition.max_bitrate)
         )

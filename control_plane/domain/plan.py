@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from control_plane.service.views import RenditionView
+from transcoder.ladder import Rendition
 from transcoder.plan import Plan
 
 __all__ = ["extends", "planned_renditions"]
@@ -14,10 +15,15 @@ def extends(stored: Plan, new: Plan) -> bool:
         return new == stored
     return (
         new.segment_duration == stored.segment_duration
-        and new.video.renditions == stored.video.renditions
+        and new.origin == stored.origin
+        and _rungs(new) == _rungs(stored)
         and new.audio == stored.audio
         and new.chunks[: len(stored.chunks)] == stored.chunks
     )
+
+
+def _rungs(plan: Plan) -> tuple[Rendition, ...]:
+    return plan.video.renditions if plan.video else ()
 
 
 def planned_renditions(plan: Plan) -> tuple[RenditionView, ...]:
@@ -25,9 +31,9 @@ def planned_renditions(plan: Plan) -> tuple[RenditionView, ...]:
     video = (
         RenditionView(
             id=rendition.id, kind="video", codecs=rendition.codec, width=rendition.width, height=rendition.height,
-            frame_rate=plan.video.frame_rate, bandwidth=rendition.max_bitrate,
+            frame_rate=plan.video.frame_rate if plan.video else None, bandwidth=rendition.max_bitrate,
         )
-        for rendition in plan.video.renditions
+        for rendition in _rungs(plan)
     )  # fmt: skip
     audio = (
         RenditionView(id=track.id, kind="audio", codecs=track.codec, bandwidth=track.bitrate, language=track.language)

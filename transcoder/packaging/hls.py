@@ -38,6 +38,8 @@ def multivariant(package: Package) -> str:
     lines += _audio_group(package)
     audio_peak = max((package.bandwidth(audio) for audio in package.audio), default=0)
     audio_average = max((package.average_bandwidth(audio) for audio in package.audio), default=0)
+    if not package.video and package.audio:
+        lines += _sound_only(package, audio_peak, audio_average)
     for video in package.video:
         codecs = dict.fromkeys([video.codecs, *(audio.codecs for audio in package.audio)])
         attributes = [
@@ -52,6 +54,14 @@ def multivariant(package: Package) -> str:
             attributes.append(f'AUDIO="{_GROUP}"')
         lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{video.id}.m3u8"]
     return "\n".join(lines) + "\n"
+
+
+def _sound_only(package: Package, peak: int, average: int) -> list[str]:
+    """The variant of a title without a picture: the sound alone, no RESOLUTION (RFC 8216bis, 4.4.6.2)."""
+    first = next((audio for audio in package.audio if audio.default), package.audio[0])
+    codecs = dict.fromkeys(audio.codecs for audio in package.audio)
+    attributes = f'BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS="{",".join(codecs)}",AUDIO="{_GROUP}"'
+    return [f"#EXT-X-STREAM-INF:{attributes}", f"{first.id}.m3u8"]
 
 
 def media_playlist(package: Package, rendition_id: str) -> str:

@@ -18,7 +18,7 @@ from typing import Literal
 from transcoder.documents import Document
 from transcoder.errors import VerificationError
 from transcoder.packaging.drm import Signal
-from transcoder.plan import AudioTrack, Chunk, Plan
+from transcoder.plan import AudioTrack, Chunk, Plan, VideoTrack
 from transcoder.results import PartResult, RenditionPart, SegmentResult
 
 __all__ = [
@@ -141,14 +141,19 @@ class Package(Document):
         return tuple(rendition for rendition in self.renditions if rendition.kind == "audio")
 
     @property
+    def leading(self) -> tuple[PublishedRendition, ...]:
+        """The renditions that say how far the title goes: the pictures, or the sound where there is no picture."""
+        return self.video or self.audio
+
+    @property
     def segments(self) -> int:
-        """Visible video segments; 0 where nothing can be played yet."""
-        return len(self.video[0].segments) if self.video else 0
+        """Visible segments; 0 where nothing can be played yet."""
+        return max((len(rendition.segments) for rendition in self.leading), default=0)
 
     @property
     def seconds(self) -> Fraction:
         """Seconds of the title that can be played."""
-        return self.video[0].end if self.video else Fraction(0)
+        return max((rendition.end for rendition in self.leading), default=Fraction(0))
 
     @property
     def target_duration(self) -> int:
@@ -179,11 +184,14 @@ class Package(Document):
 def visible_chunks(plan: Plan, video: Container[int], audio: Container[tuple[int, int]]) -> int:
     """How many chunks from the start are complete: the video of each, and its part of every audio track.
 
+    A title without a picture has no video to wait for.
+
     `video` holds the indexes of the committed chunks, `audio` the committed (track, chunk index) pairs.
     """
     for count, chunk in enumerate(plan.chunks):
         tracks = (track.track for track in plan.audio)
-        if chunk.index not in video or any((track, chunk.index) not in audio for track in tracks):
+        without_picture = plan.video is not None and chunk.index not in video
+        if without_picture or any((track, chunk.index) not in audio for track in tracks):
             return count
     return len(plan.chunks)
 
@@ -207,15 +215,7 @@ def build(
     if final and count < len(plan.chunks):
         raise _mismatch("the package is not complete", "all", 0, f"{len(plan.chunks)} chunks", f"{count}")
     chunks = plan.chunks[:count]
-    pictures = [
-        PublishedRendition(
-            **_joined(rendition.id, "video", [(chunk, video[chunk.index]) for chunk in chunks]),
-            width=rendition.width, height=rendition.height, frame_rate=plan.video.frame_rate,
-            max_bitrate=rendition.max_bitrate, signal=_signal(plan, rendition.id),
-        )
-        for rendition in plan.video.renditions
-        if chunks
-    ]  # fmt: skip
+    pictures = _pictures(plan, plan.video, [(chunk, video[chunk.index]) for chunk in chunks]) if plan.video else []
     for rendition in pictures:
         _check_rung(pictures[0], rendition, chunks)
     sounds = [
@@ -229,6 +229,16 @@ def build(
 
 def _signal(plan: Plan, rendition: str) -> Signal | None:
     return plan.encryption.signal(rendition) if plan.encryption else None
+
+
+def _pictures(plan: Plan, track: VideoTrack, parts: list[tuple[Chunk, PartResult]]) -> list[PublishedRendition]:
+    return [
+        PublishedRendition(
+            **_joined(rendition.id, "video", parts), width=rendition.width, height=rendition.height,
+            frame_rate=track.frame_rate, max_bitrate=rendition.max_bitrate, signal=_signal(plan, rendition.id),
+        )
+        for rendition in (track.renditions if parts else ())
+    ]  # fmt: skip
 
 
 def _sound(plan: Plan, track: AudioTrack, parts: list[tuple[Chunk, PartResult]]) -> PublishedRendition | None:

@@ -15,19 +15,24 @@ __all__ = ["AAC_FRAME", "check_sound"]
 AAC_FRAME = 1024
 """Samples of an access unit of AAC-LC."""
 
-_CLOCK_JITTER = Fraction(1, 20)
-"""How far a source's audio timestamps may wander from its sample count before the audio task mends them."""
-
 
 def check_sound(title: PublishedTitle, findings: Findings) -> None:
-    """Each audio rendition starts and ends with the picture, and has no hole."""
+    """Each audio rendition starts and ends with the picture, or with the title, and has no hole."""
+    for track in title.audio:
+        start, end = _span(title)
+        _check_track(track, start, end, _source_end(track.id, title.plan, title.media), findings)
+
+
+def _span(title: PublishedTitle) -> tuple[Fraction, Fraction]:
+    """What the sound has to cover: the picture, or the whole title where there is none, in seconds."""
     if title.video:
-        for track in title.audio:
-            _check_track(track, title.video[0], _source_end(track.id, title.plan, title.media), findings)
+        return title.video[0].start, title.video[0].end
+    length = title.plan.duration if title.plan else max(track.end for track in title.audio)
+    return Fraction(0), length
 
 
-def _check_track(track: Track, top: Track, source_end: Fraction | None, findings: Findings) -> None:
-    """The sound is whole access units that cover the title; it starts and ends with the picture.
+def _check_track(track: Track, start: Fraction, end: Fraction, source_end: Fraction | None, findings: Findings) -> None:
+    """The sound is whole access units that cover the title from `start` to `end`.
 
     It may end later, where the source's does (`source_end`): that is checked where it is known.
     """
@@ -36,20 +41,19 @@ def _check_track(track: Track, top: Track, source_end: Fraction | None, findings
     whole = f"all of {AAC_FRAME} samples"
     findings.same("audio-frames", track.id, whole, f"{odd} of another length" if odd else whole)
     samples = len(track.pts) * AAC_FRAME
-    least = top.end * track.timescale - AAC_FRAME
+    least = end * track.timescale - AAC_FRAME
     findings.add("audio-samples", track.id, samples >= least, f"at least {float(least):.0f}", str(samples))
-    offset = track.start - top.start
+    offset = track.start - start
     findings.add("av-start", track.id, abs(offset) <= frame, f"within {in_seconds(frame)}", in_seconds(offset))
     if source_end is not None:
-        late = track.end - max(top.end, source_end)
-        limit = frame if source_end <= top.end else frame + _CLOCK_JITTER
-        findings.add("av-end", track.id, late <= limit, f"at most {in_seconds(limit)} late", in_seconds(late))
+        late = track.end - max(end, source_end)
+        findings.add("av-end", track.id, late <= frame, f"at most {in_seconds(frame)} late", in_seconds(late))
 
 
 def _source_end(rendition: str, plan: Plan | None, media: MediaInfo | None) -> Fraction | None:
     """Seconds of the title at which the source's track ends, where plan and source are known."""
-    if plan is None or media is None or media.main_video is None:
+    if plan is None or media is None:
         return None
     index = next((track.stream_index for track in plan.audio if track.id == rendition), None)
     stream = next((stream for stream in media.audio if stream.index == index), None)
-    return stream.end - media.main_video.start if stream else None
+    return stream.end - plan.origin if stream else None

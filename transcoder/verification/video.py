@@ -16,15 +16,16 @@ def check_pictures(title: PublishedTitle, findings: Findings) -> None:
     """Every rung has the title's frames and length, is cut like the top one, and all planned rungs are there."""
     video, plan = title.video, title.plan
     if plan is not None:
-        expected = sorted(rendition.id for rendition in plan.video.renditions)
+        expected = sorted(rendition.id for rendition in plan.video.renditions) if plan.video else []
         findings.same("renditions", None, expected, sorted(track.id for track in video))
-    elif not video:
+    elif not video and not (title.audio and (title.media is None or title.media.main_video is None)):
+        # Sound alone is right where the source has no picture, or where nobody knows the source.
         findings.add("renditions", None, False, "a video rendition", "none")
     if not video:
         return
     top = video[0]
     source = title.media.main_video if title.media else None
-    frames = plan.video.frame_count if plan else source.frame_count if source else len(top.pts)
+    frames = plan.video.frame_count if plan and plan.video else source.frame_count if source else len(top.pts)
     length = plan.duration if plan else source.end - source.start if source else top.end
     for track in video:
         findings.same("frame-count", track.id, frames, len(track.pts))

@@ -25,6 +25,10 @@ def test_every_task_has_one_unit() -> None:
     assert len(set(keys)) == len(keys) == 3 * len(PLAN.chunks) + 1
 
 
+def test_a_title_without_a_picture_has_audio_tasks_alone() -> None:
+    assert [unit.name for unit in units_of(PLAN.model_copy(update={"video": None}))] == ["audio-0", "audio-1"]
+
+
 @pytest.mark.parametrize("key", task_keys(PLAN), ids=str)
 def test_a_correct_result_passes(key: TaskKey) -> None:
     check_result(PLAN, key, part_result(PLAN, key), ())

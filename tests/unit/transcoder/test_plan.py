@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from transcoder.errors import UnsupportedMediaError
 from transcoder.ladder import BUILT_IN
-from transcoder.media import MediaInfo, VideoStream
+from transcoder.media import AudioStream, MediaInfo, OtherStream, VideoStream
 from transcoder.plan import LARGEST_CHUNK, Chunk, extend, plan_title, quarter
 
 RATES = st.one_of(
@@ -104,8 +104,37 @@ def test_ticks_are_integers_for_every_source_time() -> None:
         odd = stream.model_copy(update={"time_base": base, "end_pts": 240, "start_pts": 0})
         source = MediaInfo(container="x", size_bytes=1, start=Fraction(0), duration=odd.end, video=(odd,))
         track = plan_title(source, BUILT_IN["h264"], slots=1).video
+        assert track is not None
         assert Fraction(track.ticks_per_pts, track.timescale) == base
         assert track.timescale >= 1000
+
+
+def sound(*, other: tuple[OtherStream, ...] = ()) -> MediaInfo:
+    """Two tracks that start and end apart, and no picture."""
+    base = Fraction(1, 48_000)
+    tracks = tuple(
+        AudioStream(
+            index=index, codec="aac", sample_rate=48_000, channels=2, layout="stereo", time_base=base,
+            start_pts=start, end_pts=start + 480_000,
+        )
+        for index, start in enumerate((4_800, -4_800))
+    )  # fmt: skip
+    return MediaInfo(
+        container="mp4", size_bytes=1, start=tracks[1].start, duration=Fraction(102, 10), audio=tracks, other=other
+    )
+
+
+def test_a_source_of_sound_alone_has_a_grid_of_its_own() -> None:
+    planned = plan_title(sound(other=(OtherStream(index=2, kind="picture"),)), BUILT_IN["h264"], slots=2)
+    assert planned.video is None
+    assert (planned.origin, planned.duration) == (Fraction(-1, 10), Fraction(102, 10))
+    assert [track.offset for track in planned.audio] == [Fraction(1, 5), 0]
+    assert [segment.end for chunk in planned.chunks for segment in chunk.segments] == [1, 2, 4, 8, Fraction(102, 10)]
+
+
+def test_a_video_stream_without_a_picture_does_not_become_sound_alone() -> None:
+    with pytest.raises(UnsupportedMediaError, match="no video frames"):
+        plan_title(sound(other=(OtherStream(index=2, kind="video"),)), BUILT_IN["h264"], slots=2)
 
 
 def test_a_source_without_frames_is_refused() -> None:
