@@ -20,6 +20,7 @@ from transcoder.errors import UnsupportedMediaError
 from transcoder.ladder import AudioRung, Ladder, Rendition, resolve
 from transcoder.media import MediaInfo, VideoStream
 from transcoder.packaging.drm import Encryption, KeyClass, key_class
+from transcoder.text.track import TextTrack, text_tracks
 
 __all__ = ["AudioTrack", "Chunk", "Plan", "Segment", "VideoTrack", "extend", "plan_title"]
 
@@ -115,6 +116,7 @@ class Plan(Document):
     duration: Fraction
     video: VideoTrack | None
     audio: tuple[AudioTrack, ...]
+    text: tuple[TextTrack, ...] = ()
     chunks: tuple[Chunk, ...]
     ended: bool
     encryption: Encryption | None = None
@@ -125,6 +127,11 @@ class Plan(Document):
         rungs = self.video.renditions if self.video else ()
         pictures = tuple((own.id, key_class(own.width, own.height)) for own in rungs)
         return (*pictures, *((track.id, "audio") for track in self.audio))
+
+    @property
+    def length(self) -> Fraction:
+        """Seconds of the title until nothing is shown or heard any more: the sound may outlast the picture."""
+        return max((self.duration, *(track.end for track in self.audio)))
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -221,7 +228,7 @@ def plan_title(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
         )
     return Plan(
         origin=stream.start, segment_duration=step * QUARTERS, duration=duration, video=track,
-        audio=_audio_tracks(media, ladder.audio, stream.start),
+        audio=_audio_tracks(media, ladder.audio, stream.start), text=text_tracks(media),
         chunks=extend((), step, duration, ended=True, slots=slots), ended=True,
     )  # fmt: skip
 
@@ -234,6 +241,6 @@ def _plan_sound(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
     step = Fraction(ladder.segment_seconds, QUARTERS)
     return Plan(
         origin=origin, segment_duration=step * QUARTERS, duration=end - origin, video=None,
-        audio=_audio_tracks(media, ladder.audio, origin),
+        audio=_audio_tracks(media, ladder.audio, origin), text=text_tracks(media),
         chunks=extend((), step, end - origin, ended=True, slots=slots), ended=True,
     )  # fmt: skip

@@ -20,8 +20,9 @@ import av.video
 from av.packet import Packet
 
 from transcoder.errors import UnsupportedMediaError
-from transcoder.media import SAMPLE_RATES, AudioStream, Keyframe, MediaInfo, OtherStream, VideoStream
+from transcoder.media import SAMPLE_RATES, AudioStream, Keyframe, MediaInfo, OtherStream, TextStream, VideoStream
 from transcoder.source import media_errors, open_source, packets
+from transcoder.text.reader import describe
 
 __all__ = ["Limits", "probe"]
 
@@ -122,6 +123,7 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
     warnings: list[str] = []
     video: list[VideoStream] = []
     audio: list[AudioStream] = []
+    text: list[TextStream] = []
     other: list[OtherStream] = []
     with open_source(file) as container:
         for stream in container.streams:
@@ -136,6 +138,10 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
                     audio.append(_audio(stream, tally))
                     continue
                 warnings.append(f"audio stream {stream.index} cannot be decoded")
+            subtitles = describe(stream)
+            if subtitles is not None:
+                text.append(subtitles)
+                continue
             other.append(_other(stream))
         name = container.format.name
     if not video and not audio:
@@ -148,7 +154,7 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
         raise UnsupportedMediaError(f"the source is longer than {limits.duration_seconds} seconds")
     return MediaInfo(
         container=name, size_bytes=size, start=start, duration=end - start,
-        video=tuple(video), audio=tuple(audio), other=tuple(other), warnings=tuple(warnings),
+        video=tuple(video), audio=tuple(audio), text=tuple(text), other=tuple(other), warnings=tuple(warnings),
     )  # fmt: skip
 
 
