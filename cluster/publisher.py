@@ -11,8 +11,8 @@ of each publisher writes the manifests even where nothing was added: the one bef
 of its writes, or after it had closed them and before the job had ended.
 
 Model and manifests are made anew each time, of everything that is visible: with five rungs that costs 0.04 s a
-publication at the end of a two-hour title and 0.3 s at the end of a ten-hour one (one core of an AMD EPYC), nearly all of
-it the text of the playlists, which must name every segment again.
+publication at the end of a two-hour title and 0.3 s at the end of a ten-hour one (on one core of an AMD EPYC), nearly
+all of it the text of the playlists, which must name every segment again.
 """
 
 from __future__ import annotations
