@@ -164,7 +164,7 @@ class TaskCall:
     """A function to run on some node, with the resources it takes. `arguments` must pickle.
 
     `seconds` is how long it may run, None for any time. The clock starts with the function: a busy cluster, on which
-    it waits for a processor, is no failure of the task.
+    it waits for a processor, is no failure of the task. `memory_bytes` is what it may allocate, None for any amount.
     """
 
     name: str
@@ -172,6 +172,7 @@ class TaskCall:
     arguments: tuple[object, ...]
     cpus: float = 1.0
     seconds: float | None = None
+    memory_bytes: int | None = None
 
 
 class Runtime(Protocol):
@@ -191,7 +192,8 @@ class Runtime(Protocol):
         """Run a call and yield its parts as they come.
 
         Errors of the task are raised as FramemillError; a dead process is WorkerCrashedError, one that ran longer
-        than the call allows is TaskTimeoutError. Closing the iterator cancels the task and kills its process
-        within 5 s.
+        than the call allows is TaskTimeoutError, one that needed more memory MemoryExceededError (or a dead process,
+        where the code that got none does not look). Closing the iterator stops the task: its process is killed within
+        5 s. No other call ever suffers from that.
         """
         ...

@@ -13,6 +13,7 @@
     ├── StorageError             STORAGE_ERROR          retryable
     ├── WorkerCrashedError       WORKER_CRASHED         retryable
     ├── TaskTimeoutError         TASK_TIMEOUT           retryable
+    ├── MemoryExceededError      MEMORY_EXCEEDED        retryable
     └── InternalError            INTERNAL               a bug; details stay in the log under an error id
 
 Whether a failure may be retried is a property of the error, never of the place that catches it.
@@ -31,6 +32,7 @@ __all__ = [
     "InternalError",
     "InvalidInputError",
     "LeaseLostError",
+    "MemoryExceededError",
     "NotFoundError",
     "ResourceMissingError",
     "StorageError",
@@ -136,6 +138,14 @@ class TaskTimeoutError(FramemillError):
     retryable = True
 
 
+class MemoryExceededError(FramemillError):
+    """The task wanted more memory than it may have. Another process may need less: what an earlier task left of
+    its heap counts too."""
+
+    code = "MEMORY_EXCEEDED"
+    retryable = True
+
+
 class InternalError(FramemillError):
     """Anything unexpected: the log has the cause under `details["errorId"]`."""
 
@@ -157,6 +167,7 @@ _BY_CODE: dict[str, type[FramemillError]] = {
         StorageError,
         WorkerCrashedError,
         TaskTimeoutError,
+        MemoryExceededError,
         InternalError,
     )
 }

@@ -1,7 +1,7 @@
 """Task calls on Ray: one streaming generator task a call, its parts awaited as they come.
 
 Ray retries nothing: retries belong to chunk tasks and are typed. A dead worker is an error like any other, and
-a call whose iterator is closed is cancelled by force, because an encoder does not listen.
+a call whose iterator is closed is stopped (`worker.py` says how), because an encoder does not listen.
 
 Ray is imported when a runtime is made, and not before: whether it may listen beyond loopback is read from the
 environment at its import.
@@ -16,18 +16,16 @@ import logging
 import os
 import secrets
 import sys
-import traceback
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cluster.ports import Part, TaskCall
+from cluster.runtime.worker import Bounds, Failure, Started, allow_stop, ask_to_stop, run_call
 from cluster.scratch import scratch_folder
 from transcoder.errors import (
-    FramemillError,
     InternalError,
     ResourceMissingError,
     TaskTimeoutError,
@@ -46,19 +44,6 @@ _LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 _OBJECT_STORE_BYTES = 80 * 1024 * 1024
 """Nearly the least Ray accepts: results are small documents, media never goes through Ray."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """How a task ended badly. Yielded and not raised, so that Ray wraps nothing around our errors."""
-
-    error: FramemillError
-    trace: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Started:
-    """The first thing that comes from a worker: the call has left the queue."""
 
 
 class RayRuntime:
@@ -82,7 +67,8 @@ class RayRuntime:
         except (ConnectionError, OSError, RuntimeError, TimeoutError, ValueError) as error:
             self._folder.close()
             raise ResourceMissingError(f"Ray cannot be used: {error}") from error
-        self._execute = ray.remote(max_retries=0)(_execute)
+        self._run_call = ray.remote(max_retries=0)(run_call)
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def slots(self) -> int:
@@ -98,8 +84,9 @@ class RayRuntime:
     async def run(self, call: TaskCall) -> AsyncIterator[Part]:
         """Run a call somewhere in the cluster; see `cluster.ports.Runtime`."""
         ray = self._ray
-        generator = self._execute.options(num_cpus=call.cpus, name=call.name, num_returns="streaming").remote(
-            call.function, call.arguments
+        identifier = uuid.uuid4().hex
+        generator = self._run_call.options(num_cpus=call.cpus, name=call.name, num_returns="streaming").remote(
+            identifier, call.function, call.arguments, Bounds(call.seconds, call.memory_bytes)
         )
         finished = False
         deadline: float | None = None
@@ -113,10 +100,10 @@ class RayRuntime:
                     break
                 except TimeoutError as error:
                     raise TaskTimeoutError(f"{call.name} ran past its wall clock") from error
-                if isinstance(item, _Started):
+                if isinstance(item, Started):
                     deadline = asyncio.get_running_loop().time() + call.seconds if call.seconds else None
                     continue
-                if isinstance(item, _Failure):
+                if isinstance(item, Failure):
                     finished = True
                     if item.trace:
                         _log.error("task %s failed unexpectedly: %s\n%s", call.name, item.error.details, item.trace)
@@ -129,8 +116,24 @@ class RayRuntime:
             raise WorkerCrashedError(f"the process that ran {call.name} died", {"cause": cause}) from error
         finally:
             if not finished:
-                with contextlib.suppress(ray.exceptions.RayError):
-                    ray.cancel(generator, force=True)
+                self._leave(identifier, generator)
+
+    def _leave(self, identifier: str, generator: Any) -> None:
+        """Stop a call that nobody waits for any more. One that still is in the queue stops when its turn comes."""
+        try:
+            ask_to_stop(identifier)
+        except Exception as error:
+            _log.warning("a call could not be stopped and runs to its end: %s", type(error).__name__)
+        leaving = asyncio.create_task(self._drain(identifier, generator))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+    async def _drain(self, identifier: str, generator: Any) -> None:
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            async for reference in generator:
+                await reference
+        with contextlib.suppress(Exception):  # garbage: nothing has this name again
+            allow_stop(identifier)
 
     def close(self) -> None:
         """Leave the cluster; a local one stops."""
@@ -150,20 +153,3 @@ def _import_ray(*, local: bool) -> Any:
         # Else Ray keeps one token for all its clusters in a file that every user may read.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     return importlib.import_module("ray")
-
-
-def _execute(
-    function: Callable[..., Iterator[Part]], arguments: tuple[object, ...]
-) -> Iterator[Part | _Started | _Failure]:
-    """What runs in the worker."""
-    yield _Started()
-    try:
-        yield from function(*arguments)
-    except FramemillError as error:
-        yield _Failure(error, "")
-    except Exception as error:
-        identifier = uuid.uuid4().hex
-        yield _Failure(
-            InternalError("an unexpected error; the log has the cause", {"errorId": identifier}),
-            f"{type(error).__name__}: {error}\n{traceback.format_exc()}",
-        )
