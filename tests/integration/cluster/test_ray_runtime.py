@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import ipaddress
 import os
 import signal
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -17,7 +19,13 @@ import pytest
 from cluster.documents import TaskKey
 from cluster.ports import Part, TaskCall
 from cluster.runtime.ray_runtime import RayRuntime
-from transcoder.errors import InternalError, TaskTimeoutError, UnsupportedMediaError, WorkerCrashedError
+from transcoder.errors import (
+    InternalError,
+    MemoryExceededError,
+    TaskTimeoutError,
+    UnsupportedMediaError,
+    WorkerCrashedError,
+)
 
 KEY = TaskKey(kind="image")
 
@@ -48,9 +56,51 @@ def hang(pid_file: str) -> Iterator[Part]:
     signal.pause()
 
 
+def hold_the_lock(pid_file: str) -> Iterator[Part]:
+    """Hang in C code that does not give the interpreter's lock back."""
+    Path(pid_file).write_text(str(os.getpid()))
+    ctypes.pythonapi.pause()
+    yield Part(KEY, 1)
+
+
+def crash() -> Iterator[Part]:
+    ctypes.string_at(0)
+    yield Part(KEY, 1)
+
+
+def grow_in_python() -> Iterator[Part]:
+    pieces = []
+    while True:
+        pieces.append(bytearray(1 << 24))
+    yield Part(KEY, 1)
+
+
+def grow_in_c() -> Iterator[Part]:
+    """Allocate until the C library gives no more, and say how many bytes that was."""
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    libc.malloc.argtypes = [ctypes.c_size_t]
+    pieces = list(iter(lambda: libc.malloc(1 << 24), None))
+    libc.free.argtypes = [ctypes.c_void_p]
+    for piece in pieces:
+        libc.free(piece)
+    yield Part(KEY, len(pieces) << 24)
+
+
+def linger(seconds: float) -> Iterator[Part]:
+    yield Part(KEY, os.getpid())
+    time.sleep(seconds)
+
+
 def hold(fifo: str) -> Iterator[Part]:
     yield Part(KEY, 1)
     Path(fifo).read_bytes()  # until somebody writes
+
+
+async def gone(pid: int) -> None:
+    async with asyncio.timeout(5):
+        while psutil.pid_exists(pid):  # noqa: ASYNC110 - it is no child of ours
+            await asyncio.sleep(0.02)
 
 
 async def results(runtime: RayRuntime, call: TaskCall) -> list[object]:
@@ -95,10 +145,7 @@ async def test_closing_kills_the_task(runtime: RayRuntime, tmp_path: Path) -> No
     pid_file = tmp_path / "pid"
     async with aclosing(cast("AsyncGenerator[Part]", runtime.run(TaskCall("hang", hang, (str(pid_file),))))) as parts:
         await anext(parts)
-    pid = int(pid_file.read_text())
-    async with asyncio.timeout(5):
-        while psutil.pid_exists(pid):  # noqa: ASYNC110 - it is no child of ours
-            await asyncio.sleep(0.02)
+    await gone(int(pid_file.read_text()))
 
 
 async def test_a_task_past_its_wall_clock_is_killed(
@@ -107,10 +154,57 @@ async def test_a_task_past_its_wall_clock_is_killed(
     pid_file = tmp_path / "pid"
     with pytest.raises(TaskTimeoutError):
         await results(runtime, TaskCall("hang", hang, (str(pid_file),), seconds=0.2))
-    pid = int(pid_file.read_text())
-    async with asyncio.timeout(5):
-        while psutil.pid_exists(pid):  # noqa: ASYNC110 - it is no child of ours
-            await asyncio.sleep(0.02)
+    await gone(int(pid_file.read_text()))
+
+
+async def test_a_task_that_holds_the_interpreter_is_killed_too(runtime: RayRuntime, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with pytest.raises(TaskTimeoutError):
+        await results(runtime, TaskCall("hold", hold_the_lock, (str(pid_file),), seconds=0.5))
+    await gone(int(pid_file.read_text()))
+
+
+async def test_a_crash_in_c_is_retryable(runtime: RayRuntime) -> None:
+    with pytest.raises(WorkerCrashedError):
+        await results(runtime, TaskCall("crash", crash, ()))
+
+
+async def test_memory_is_bounded(runtime: RayRuntime) -> None:
+    with pytest.raises(MemoryExceededError) as caught:
+        await results(runtime, TaskCall("grow", grow_in_python, (), memory_bytes=64 << 20))
+    assert caught.value.retryable
+    [taken] = await results(runtime, TaskCall("grow", grow_in_c, (), memory_bytes=256 << 20))
+    assert isinstance(taken, int)
+    # What the worker and Ray's threads need is allowed on top.
+    assert 256 << 20 <= taken <= 640 << 20
+    assert await results(runtime, TaskCall("count", count, (2,))) == [0, 1]
+
+
+async def test_stopping_a_call_that_ends_harms_no_other(runtime: RayRuntime) -> None:
+    """Calls are left in the moment in which they end, and others come at once after them to the same processes."""
+    for number in range(12):
+        async with aclosing(cast("AsyncGenerator[Part]", runtime.run(TaskCall("a", linger, (0.0,))))) as parts:
+            await anext(parts)
+        others = (results(runtime, TaskCall("b", linger, (0.01 * number,))) for _ in range(3))
+        assert [len(found) for found in await asyncio.gather(*others)] == [1, 1, 1]
+
+
+async def test_a_call_that_was_left_in_the_queue_does_nothing(runtime: RayRuntime, tmp_path: Path) -> None:
+    fifo, pid_file = tmp_path / "fifo", tmp_path / "pid"
+    os.mkfifo(fifo)
+    async with aclosing(
+        cast("AsyncGenerator[Part]", runtime.run(TaskCall("hold", hold, (str(fifo),), cpus=2)))
+    ) as parts:
+        await anext(parts)
+        waiting = asyncio.create_task(results(runtime, TaskCall("hang", hang, (str(pid_file),))))
+        await asyncio.wait({waiting}, timeout=0.2)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.to_thread(fifo.write_bytes, b"go")
+        assert [part async for part in parts] == []
+    assert await results(runtime, TaskCall("count", count, (2,), cpus=2)) == [0, 1]
+    assert not pid_file.exists()
 
 
 async def test_waiting_for_a_processor_is_not_running(runtime: RayRuntime, tmp_path: Path) -> None:
