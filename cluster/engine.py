@@ -28,8 +28,9 @@ from cluster.documents import JobState, PackageEncryption, StoreSpec, TaskKey
 from cluster.ports import JobLedger, KeyIssuer, Part, Runtime, TaskCall
 from cluster.publisher import Publisher
 from cluster.report import job_report
-from cluster.run import EngineSettings, Stores, TranscodeRun
+from cluster.run import Stores, TranscodeRun
 from cluster.scheduler import MAX_ATTEMPTS
+from cluster.settings import EngineSettings
 from cluster.stores import open_store
 from transcoder.errors import (
     CanceledError,
@@ -167,10 +168,8 @@ class Engine:
 
     async def _analyze(self) -> MediaInfo:
         key = TaskKey(kind="analyze")
-        call = TaskCall(
-            "analyze", tasks.analyze_task, (self._stores.source, key), seconds=self._settings.analyze_seconds
-        )
-        media = await self._one(call)
+        call = TaskCall("analyze", tasks.analyze_task, (self._stores.source, key, self._settings.limits))
+        media = await self._one(self._settings.bounded(call, None))
         assert isinstance(media, MediaInfo)
         await self._ledger.save_media(media)
         return media
@@ -196,8 +195,8 @@ class Engine:
 
     async def _verify(self, media: MediaInfo, plan: Plan, package: Package) -> VerifyReport:
         arguments = (self._stores.packages, TaskKey(kind="verify"), media, plan, package)
-        seconds = self._settings.limit(plan.duration)
-        report = await self._one(TaskCall("verify", tasks.verify_task, arguments, seconds=seconds))
+        call = TaskCall("verify", tasks.verify_task, arguments)
+        report = await self._one(self._settings.bounded(call, plan.duration))
         assert isinstance(report, VerifyReport)
         report.require_ok()
         return report

@@ -10,8 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 from typing import Any, cast
 
 from cluster import tasks
@@ -31,6 +30,7 @@ from cluster.scheduler import (
     Start,
     Stop,
 )
+from cluster.settings import EngineSettings
 from cluster.units import check_result, units_of
 from transcoder.chunk import seek_points
 from transcoder.errors import FramemillError, LeaseLostError
@@ -38,26 +38,9 @@ from transcoder.media import MediaInfo
 from transcoder.plan import Plan
 from transcoder.results import PartResult
 
-__all__ = ["EngineSettings", "Stores", "TranscodeRun"]
+__all__ = ["Stores", "TranscodeRun"]
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """Times in seconds. A task that runs past `task_seconds` plus `task_factor` times its span is a failure, and an
-    analysis, whose span nobody knows, one that runs past `analyze_seconds`."""
-
-    cancel_poll_seconds: float = 1.0
-    publish_pause_seconds: float = 0.25
-    retry_pause_seconds: float = 1.0
-    task_seconds: float = 120.0
-    task_factor: float = 120.0
-    analyze_seconds: float = 900.0
-
-    def limit(self, span: Fraction) -> float:
-        """How long a task may run that works on so many seconds of the title."""
-        return self.task_seconds + self.task_factor * float(span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +223,7 @@ class TranscodeRun:
         else:
             assert stream is not None
             call = TaskCall(name, tasks.image_task, (source, packages, key, attempts[key], stream))
-        return replace(call, seconds=self._settings.limit(span))
+        return self._settings.bounded(call, span)
 
     async def _stop(self, *running: asyncio.Task[None]) -> None:
         for task in running:

@@ -22,7 +22,7 @@ from transcoder.media import Keyframe, MediaInfo, VideoStream
 from transcoder.packaging.package import Package
 from transcoder.part import MadePart, make_audio_parts, make_video_part
 from transcoder.plan import AudioTrack, Chunk, Plan, VideoTrack
-from transcoder.probe import probe
+from transcoder.probe import Limits, probe
 from transcoder.results import ImageResult, PartResult
 from transcoder.thumbnails import make_poster
 from transcoder.verification import verify_package
@@ -38,10 +38,10 @@ def attempt_prefix(key: TaskKey, attempt: int) -> str:
     return f"attempts/{key}-{attempt}"
 
 
-def analyze_task(source: Source, key: TaskKey) -> Iterator[Part]:
+def analyze_task(source: Source, key: TaskKey, limits: Limits) -> Iterator[Part]:
     """Probe the source: one part with its `MediaInfo`."""
     with open_store(source[0]).open(source[1]) as file:
-        yield Part(key, probe(file))
+        yield Part(key, probe(file, limits))
 
 
 def video_task(
