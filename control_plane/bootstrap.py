@@ -146,6 +146,7 @@ def job_runner(platform: Platform, runtime: Runtime) -> Callable[[ClaimedJob], A
             runtime,
             source=(spec, job.source_key),
             packages=StoreSpec(kind=spec.kind, root=spec.root, prefix=prefix),
+            settings=platform.settings.engine,
         )
         if job.type is JobType.ANALYZE:
             await engine.analyze()

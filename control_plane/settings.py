@@ -1,6 +1,7 @@
 """The settings of every role: built once in the composition root, never at import.
 
-Each field can be set by an environment variable with the prefix `FRAMEMILL_`, such as FRAMEMILL_DATABASE_DSN.
+Each field can be set by an environment variable with the prefix `FRAMEMILL_`, such as FRAMEMILL_DATABASE_DSN, and a
+field of a group with two underscores between them, such as FRAMEMILL_ENGINE__LIMITS__PIXELS.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cluster.settings import EngineSettings
 
 __all__ = ["Settings"]
 
@@ -19,7 +22,7 @@ class Settings(BaseSettings):
     `database_dsn` and `redis_url` may be None: then the embedded PostgreSQL and Valkey under `data_dir` are used.
     """
 
-    model_config = SettingsConfigDict(env_prefix="FRAMEMILL_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="FRAMEMILL_", env_nested_delimiter="__", frozen=True, extra="forbid")
 
     data_dir: Path = Path("data")
     database_dsn: str | None = Field(default=None, description="postgresql+psycopg://user@host/database")
@@ -33,6 +36,7 @@ class Settings(BaseSettings):
     max_running_jobs: int = Field(default=4, ge=1)
     playback_ttl_seconds: int = Field(default=21_600, ge=1)
     dispatcher_cluster: str = Field(default="default", min_length=1)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
 
     @property
     def object_root(self) -> Path:

@@ -25,6 +25,7 @@ from cluster.ledgers.journal import JournalLedger
 from control_plane.cli import tables
 from control_plane.cli.exits import CHECK_FAILED, DONE
 from control_plane.cli.keys_file import KeysFile, read_keys
+from control_plane.settings import Settings
 from transcoder.errors import InvalidInputError, ResourceMissingError, UnsupportedMediaError
 from transcoder.ladder import Ladder, load_ladder
 from transcoder.lanes import open_lane
@@ -59,7 +60,7 @@ def _print_json(document: Any) -> None:
 
 def _probe(source: Path) -> MediaInfo:
     with source.open("rb") as file:
-        return probe_source(file)
+        return probe_source(file, Settings().engine.limits)
 
 
 @click.command()
@@ -223,7 +224,8 @@ async def _transcode(source: Path, output: _Output, ledger: JournalLedger) -> di
         try:
             engine = Engine(
                 ledger, runtime, source=(StoreSpec(root=folder), "source"),
-                packages=StoreSpec(root=str(output.folder)), keys=KeysFile(output.keys, output.kek), on_progress=show,
+                packages=StoreSpec(root=str(output.folder)), settings=Settings().engine,
+                keys=KeysFile(output.keys, output.kek), on_progress=show,
             )  # fmt: skip
             return await engine.transcode()
         finally:
