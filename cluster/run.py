@@ -205,11 +205,10 @@ class TranscodeRun:
             assert track is not None and stream is not None  # else the plan has no such task
             chunk = plan.chunks[key.index]
             span = chunk.end - chunk.start
-            last = plan.ended and key.index == len(plan.chunks) - 1
             call = TaskCall(
                 name, tasks.video_task,
                 (source, packages, key, attempts[key], track, chunk, seek_points(stream, track, chunk),
-                 self._state.request.lane, last, start.threads, self._encryption),
+                 self._state.request.lane, plan.following(chunk), start.threads, self._encryption),
                 cpus=start.threads,
             )  # fmt: skip
         elif key.kind == "audio":

@@ -21,7 +21,7 @@ from transcoder.errors import VerificationError
 from transcoder.media import Keyframe, MediaInfo, VideoStream
 from transcoder.packaging.package import Package
 from transcoder.part import MadePart, make_audio_parts, make_video_part
-from transcoder.plan import AudioTrack, Chunk, Plan, VideoTrack
+from transcoder.plan import AudioTrack, Chunk, Plan, Segment, VideoTrack
 from transcoder.probe import Limits, probe
 from transcoder.results import ImageResult, PartResult
 from transcoder.thumbnails import make_poster
@@ -53,7 +53,7 @@ def video_task(
     chunk: Chunk,
     seek: tuple[Keyframe, ...],
     lane: str,
-    last: bool,
+    following: Segment | None,
     threads: int,
     encryption: PackageEncryption | None = None,
 ) -> Iterator[Part]:
@@ -62,7 +62,7 @@ def video_task(
     encryptor = open_encryptor(encryption)
     with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
         made = make_video_part(
-            file, track, chunk, folder, lane=lane, seek=seek, last=last, threads=threads, attempt=attempt,
+            file, track, chunk, folder, lane=lane, seek=seek, following=following, threads=threads, attempt=attempt,
             encryptor=encryptor,
         )  # fmt: skip
         yield _delivered(made, key, attempt, open_store(packages), started)
@@ -130,7 +130,11 @@ def _delivered(made: MadePart, key: TaskKey, attempt: int, store: ObjectStore, s
     for name, path in made.files.items():
         store.create(f"{prefix}/{name}", path)
         path.unlink()  # else a long audio track fills the scratch disk with what is stored already
-    return Part(key, PartResult(renditions=made.renditions, warnings=made.warnings, **started.read()))
+    result = PartResult(
+        renditions=made.renditions, lost=made.lost, mended=made.mended, repeated=made.repeated, warnings=made.warnings,
+        **started.read(),
+    )  # fmt: skip
+    return Part(key, result)
 
 
 class _Stopwatch:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from transcoder.documents import Document
 from transcoder.errors import InvalidInputError
@@ -17,6 +18,7 @@ from transcoder.media import Colour, ContentLight, MasteringDisplay, MediaInfo
 __all__ = [
     "BUILT_IN",
     "AudioRung",
+    "FrameRate",
     "Ladder",
     "QualityRequest",
     "Rendition",
@@ -28,6 +30,28 @@ __all__ = [
 ]
 
 VideoCodec = Literal["h264", "hevc", "av1"]
+
+_RATE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?|[0-9]{1,6}/[1-9][0-9]{0,3}")
+
+
+def _frame_rate(value: object) -> object:
+    """A rate as people write it: "source", 25, "30000/1001", or 29.97, which stands for 30000/1001."""
+    if value == "source":
+        return value
+    # Nothing longer is tried: a number such as 1e999999999 would take all memory.
+    if not _RATE.fullmatch(str(value)):
+        raise ValueError("a frame rate is 'source', a number, or a fraction such as 30000/1001")
+    rate = Fraction(str(value))
+    exact = Fraction(round(rate) * 1000, 1001)
+    if rate.denominator > 1 and abs(rate - exact) < Fraction(1, 100):
+        rate = exact
+    if not 1 <= rate <= 240 or rate.denominator > 1001:
+        raise ValueError("a frame rate lies between 1 and 240 pictures a second, in terms as small as 30000/1001")
+    return rate
+
+
+FrameRate = Annotated[Literal["source"] | Fraction, BeforeValidator(_frame_rate)]
+"""Pictures a second, exactly; "source" keeps every picture and its time."""
 
 RenditionId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -74,6 +98,7 @@ class Ladder(Document):
 
     name: str = Field(min_length=1, max_length=64)
     segment_seconds: int = Field(default=4, ge=1, le=10)
+    frame_rate: FrameRate = "source"
     video: tuple[VideoRung, ...] = Field(min_length=1, max_length=16)
     audio: AudioRung = AudioRung()
     quality: QualityRequest = QualityRequest()

@@ -21,6 +21,7 @@ __all__ = [
     "MediaInfo",
     "OtherStream",
     "Role",
+    "SourceClock",
     "TextStream",
     "VideoStream",
 ]
@@ -53,6 +54,12 @@ class Discontinuity(Document):
 
     position: int
     offset: Fraction
+
+
+class SourceClock(Document):
+    """What makes the stamps of a source's packets one clock: its breaks, in the order of their positions."""
+
+    breaks: tuple[Discontinuity, ...] = ()
 
 
 class Colour(Document):
@@ -142,7 +149,9 @@ class VideoStream(_TimedStream):
     constant_frame_rate: bool
     keyframes: tuple[Keyframe, ...] = ()
     gaps: tuple[tuple[int, int], ...] = Field(
-        default=(), description="pts of neighbouring pictures that are more than a fifth of a second apart"
+        default=(),
+        description="pts of neighbouring pictures that are more than a fifth of a second apart; at last, of the last "
+        "picture and the end",
     )
     attached_picture: bool = False
 
@@ -201,6 +210,11 @@ class MediaInfo(Document):
     discontinuities: tuple[Discontinuity, ...] = ()
     truncated: bool = Field(default=False, description="the source breaks off before its own end")
     warnings: tuple[str, ...] = ()
+
+    @property
+    def clock(self) -> SourceClock:
+        """The clock that whoever reads the source's packets puts them on."""
+        return SourceClock(breaks=self.discontinuities)
 
     @property
     def main_video(self) -> VideoStream | None:

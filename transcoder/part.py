@@ -21,7 +21,7 @@ from transcoder.media import Keyframe
 from transcoder.packaging.drm import CENC_SAMPLES
 from transcoder.packaging.keys import Encryptor
 from transcoder.packaging.packager import Protected, package_part
-from transcoder.plan import AudioTrack, Chunk, VideoTrack
+from transcoder.plan import AudioTrack, Chunk, Segment, VideoTrack
 from transcoder.results import RenditionPart, SegmentResult
 
 __all__ = ["MadePart", "make_audio_parts", "make_video_part"]
@@ -29,11 +29,17 @@ __all__ = ["MadePart", "make_audio_parts", "make_video_part"]
 
 @dataclass(frozen=True, slots=True)
 class MadePart:
-    """A part on the local disk: what it holds, and the file of each object, by its name in the package."""
+    """A part on the local disk: what it holds, and the file of each object, by its name in the package.
+
+    `lost`, `mended` and `repeated` count pictures, as in `PartResult`.
+    """
 
     index: int
     renditions: tuple[RenditionPart, ...]
     files: dict[str, Path]
+    lost: int = 0
+    mended: int = 0
+    repeated: int = 0
     warnings: tuple[str, ...] = ()
 
 
@@ -45,18 +51,21 @@ def make_video_part(
     *,
     lane: str,
     seek: Sequence[Keyframe],
-    last: bool,
+    following: Segment | None,
     threads: int,
     attempt: int = 1,
     encryptor: Encryptor | None = None,
 ) -> MadePart:
     """Encode one chunk on every rung and package it. `folder` is empty and stays the caller's.
 
-    With an `encryptor` the packaged chunk is encrypted; `attempt` then keeps IVs from being used twice.
+    `following` is the segment after the chunk, None at the title's end. With an `encryptor` the packaged chunk is
+    encrypted; `attempt` then keeps IVs from being used twice.
 
     Errors: those of the chunk encoder and the Packager; VerificationError where the output is not the plan's.
     """
-    encoded = encode_chunk(file, track, chunk, folder, lane=open_lane(lane), seek=seek, last=last, threads=threads)
+    encoded = encode_chunk(
+        file, track, chunk, folder, lane=open_lane(lane), seek=seek, following=following, threads=threads
+    )
     first = chunk.segments[0].number
     inputs = {name: (name, first) for name in encoded.files}
     protected = _protected(encryptor, inputs, attempt)
@@ -83,7 +92,10 @@ def make_video_part(
             )
         renditions.append(part)
         files |= _names(rendition.id, made.init, made.segments)
-    return MadePart(chunk.index, tuple(renditions), files, encoded.warnings)
+    return MadePart(
+        chunk.index, tuple(renditions), files, lost=encoded.lost, mended=encoded.mended, repeated=encoded.repeated,
+        warnings=encoded.warnings,
+    )  # fmt: skip
 
 
 def make_audio_parts(

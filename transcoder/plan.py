@@ -6,12 +6,15 @@ workers end together (guided self-scheduling: Polychronopoulos and Kuck, 1987).
 
 Boundaries are multiples of a quarter segment in whole frames of the nominal rate: on a constant-rate source each
 boundary is exactly a frame's time (4.004 s at 30000/1001), and on any source a frame belongs to the segment that
-its own time falls into. All times are seconds of the title as fractions; the title starts at 0.
+its own time falls into. A boundary that would lie where the source shows no new picture for a while moves to the next
+picture, so that no segment is without one: the segment before is longer then. All times are seconds of the title as
+fractions; the title starts at 0.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -33,11 +36,12 @@ QUARTERS = 4
 SINGLE_CHUNKS = 4
 """So many chunks at the start hold one segment each."""
 
-LONGEST_STEP_SECONDS = 60
-"""The longest quarter segment: a source that shows fewer pictures than one in this time cannot be cut."""
+LONGEST_SEGMENT_SECONDS = 30
+"""So long a segment may wait for the source's next picture. After that, the picture that is shown begins a new one."""
 
-LONGEST_TAIL_SECONDS = 600
-"""So long the sound may go on when the picture has ended: all of it lies in the last segment."""
+COARSEST_TIMESCALE, FINEST_TIMESCALE = 1000, 10_000_000
+"""Ticks a second of a title. Players are happiest with a fine clock, but a sample's duration has 32 bits (ISO/IEC
+14496-12, 8.8.8): at 10 MHz that is seven minutes, more than the longest segment."""
 
 LARGEST_CHUNK = 8
 """Segments in the largest chunk: 32 s at 4 s a segment, which bounds what a lost attempt costs."""
@@ -69,20 +73,44 @@ class Chunk(Document):
 
 
 class VideoTrack(Document):
-    """How the source's video maps to the title.
+    """How the source's pictures become the title's.
 
-    A source pts p is tick (p - origin_pts) * ticks_per_pts of `timescale` (ticks per second): an integer
-    product, so no time is ever rounded.
+    `frame_count` is how many the title has when none is lost. Where the ladder asks for a constant rate,
+    `ticks_per_picture` is how many ticks of `timescale` (ticks per second) each is shown; else it is None, and each
+    picture keeps its time.
     """
 
     stream_index: int
     origin_pts: int
     time_base: Fraction
     timescale: int
-    ticks_per_pts: int
     frame_rate: Fraction
     frame_count: int
     renditions: tuple[Rendition, ...]
+    ticks_per_picture: int | None = None
+    colour: Colour = Field(default=BT709, description="what a picture means that does not say")
+    peak_luminance: int = Field(default=1000, description="the brightest light of a PQ source in cd/m2")
+    rotation: int = Field(default=0, description="degrees clockwise, after the flip")
+    mirrored: bool = Field(default=False, description="flipped left to right")
+    deinterlace: Literal["tff", "bff", "auto"] | None = Field(
+        default=None, description="which field of a picture is the earlier one; auto: the picture says"
+    )
+
+    def seconds(self, pts: int) -> Fraction:
+        """Where in the title a source pts lies."""
+        return (pts - self.origin_pts) * self.time_base
+
+    def tick(self, pts: int) -> int:
+        """The tick of a source pts. Exact where times are kept, but for a source clock finer than any title's."""
+        return math.ceil(self.seconds(pts) * self.timescale)
+
+    def pts(self, seconds: Fraction) -> int:
+        """The first source pts that is not before a time of the title."""
+        return self.origin_pts + math.ceil(seconds / self.time_base)
+
+    def frames(self, *, lost: int, repeated: int) -> int:
+        """How many pictures the title has where so many were lost and others are there a second time."""
+        return self.frame_count if self.ticks_per_picture else self.frame_count - lost + repeated
 
 
 class AudioTrack(Document):
@@ -138,6 +166,16 @@ class Plan(Document):
         """All planned segments in order."""
         return tuple(segment for chunk in self.chunks for segment in chunk.segments)
 
+    @property
+    def longest_segment(self) -> Fraction:
+        """Seconds of the longest segment that is planned, or would be of a source without gaps."""
+        return max((self.segment_duration, *(segment.end - segment.start for segment in self.segments)))
+
+    def following(self, chunk: Chunk) -> Segment | None:
+        """The segment after a chunk; None where the title ends with it."""
+        index = chunk.index + 1
+        return self.chunks[index].segments[0] if index < len(self.chunks) else None
+
 
 def quarter(frame_rate: Fraction, segment_seconds: int) -> Fraction:
     """Seconds of a quarter segment: a whole number of frames, at least one."""
@@ -149,20 +187,31 @@ def _segment_quarters(number: int) -> int:
     return RAMP[number - 1] if number <= len(RAMP) else QUARTERS
 
 
+Gap = tuple[Fraction, Fraction]
+"""Seconds of the title at which two neighbouring pictures begin to be shown."""
+
+
 def extend(
-    chunks: Sequence[Chunk], step: Fraction, known_until: Fraction, *, ended: bool, slots: int
+    chunks: Sequence[Chunk],
+    step: Fraction,
+    known_until: Fraction,
+    *,
+    ended: bool,
+    slots: int,
+    gaps: Sequence[Gap] = (),
 ) -> tuple[Chunk, ...]:
     """The chunks that can be added to a plan now. Nothing that was planned before ever changes.
 
-    `step` is the quarter segment in seconds, `known_until` how far the source is known (its end when `ended`),
-    `slots` how many chunk tasks run at once. While the end is not known, only chunks that lie wholly in
-    the known part are added; the last segment of an ended source may be short, and is never empty.
+    `step` is the quarter segment in seconds, `known_until` how far the source is known (its end when `ended`, else
+    where its last known picture begins), `slots` how many chunk tasks run at once. `gaps` are the known ones in order;
+    the last one of an ended source may reach from its last picture to its end. While the end is not known, only
+    chunks that lie wholly in the known part are added; the last segment may be short, and is never empty.
     """
     position = chunks[-1].end if chunks else Fraction(0)
     number = chunks[-1].segments[-1].number + 1 if chunks else 1
     segments: list[Segment] = []
     while position < known_until:
-        end = position + step * _segment_quarters(number)
+        end = _next_picture(position, position + step * _segment_quarters(number), step, gaps)
         if end > known_until and not ended:
             break
         segments.append(Segment(number=number, start=position, end=min(end, known_until)))
@@ -180,15 +229,45 @@ def extend(
     return tuple(added)
 
 
-def _video_track(stream: VideoStream, renditions: tuple[Rendition, ...]) -> VideoTrack:
-    scale, unit = stream.time_base.denominator, stream.time_base.numerator
-    # Players and packagers are happiest with a fine clock; a multiple keeps every source time an integer.
-    factor = 1 if scale >= 1000 else math.ceil(Fraction(10_000, scale))
+def _next_picture(start: Fraction, end: Fraction, step: Fraction, gaps: Sequence[Gap]) -> Fraction:
+    """Where a segment ends that would end at `end`: in a gap with the next picture, unless that is too far away."""
+    index = bisect_left(gaps, (end, end)) - 1
+    if index < 0 or gaps[index][1] <= end:
+        return end
+    longest = max(end, start + step * (LONGEST_SEGMENT_SECONDS // step))
+    return min(gaps[index][1], longest)
+
+
+def _timescale(time_base: Fraction) -> int:
+    """Ticks per second for times in `time_base`: a multiple of its denominator, unless that is too fine."""
+    scale = time_base.denominator
+    if scale > FINEST_TIMESCALE:
+        return FINEST_TIMESCALE
+    return scale if scale >= COARSEST_TIMESCALE else scale * math.ceil(10 * COARSEST_TIMESCALE / scale)
+
+
+def _video_track(
+    ladder: Ladder, stream: VideoStream, renditions: tuple[Rendition, ...], frame_rate: Fraction | None
+) -> VideoTrack:
+    """`frame_rate` is the constant rate that the ladder asks for, or None."""
+    rate, count, ticks, timescale = stream.frame_rate, stream.frame_count, None, _timescale(stream.time_base)
+    if frame_rate is not None:
+        rate, timescale = frame_rate, _timescale(1 / frame_rate)
+        # As FFmpeg's `fps` filter ends: rounded to the nearest picture.
+        count = max(1, math.floor((stream.end - stream.start) * rate + Fraction(1, 2)))
+        ticks = int(timescale / rate)
     return VideoTrack(
-        stream_index=stream.index, origin_pts=stream.start_pts, time_base=stream.time_base,
-        timescale=scale * factor, ticks_per_pts=unit * factor, frame_rate=stream.frame_rate,
-        frame_count=stream.frame_count, renditions=renditions,
+        colour=source_colour(stream), peak_luminance=peak_luminance(stream.mastering, stream.light),
+        rotation=stream.rotation, mirrored=stream.mirrored, deinterlace=_deinterlace(ladder.deinterlace, stream),
+        stream_index=stream.index, origin_pts=stream.start_pts, time_base=stream.time_base, timescale=timescale,
+        frame_rate=rate, frame_count=count, renditions=renditions, ticks_per_picture=ticks,
     )  # fmt: skip
+
+
+def _deinterlace(asked: Deinterlacing, stream: VideoStream) -> Literal["tff", "bff", "auto"] | None:
+    """How to deinterlace a stream: by the order of its fields as it was found, or by each picture's own word."""
+    order: dict[str, Literal["tff", "bff", "auto"]] = {"tff": "tff", "bff": "bff", "interlaced": "auto"}
+    return None if asked == "never" else order.get(stream.field_order, "auto" if asked == "always" else None)
 
 
 def _audio_tracks(media: MediaInfo, rung: AudioRung, origin: Fraction) -> tuple[AudioTrack, ...]:
@@ -207,8 +286,10 @@ def _audio_tracks(media: MediaInfo, rung: AudioRung, origin: Fraction) -> tuple[
 def plan_title(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
     """The whole plan of a source whose end is known. A source of sound alone becomes a title without a picture.
 
-    Errors: UnsupportedMediaError where there is nothing to encode, where there is a video stream without one picture,
-    where pictures are more than a minute apart, or where the sound goes on for more than ten minutes after the picture.
+    The title lasts as long as the picture; where the sound goes on for more than a segment after it, the last picture
+    is shown until the sound ends.
+
+    Errors: UnsupportedMediaError where there is nothing to encode, or a video stream without one picture.
     """
     stream = media.main_video
     broken = any(other.kind == "video" for other in media.other)
@@ -216,20 +297,21 @@ def plan_title(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
         return _plan_sound(media, ladder, slots=slots)
     if stream is None or stream.frame_count == 0:
         raise UnsupportedMediaError("the source has no video frames")
-    track = _video_track(stream, resolve(ladder, media))
-    duration = (stream.end_pts - stream.start_pts) * stream.time_base
-    step = quarter(stream.frame_rate, ladder.segment_seconds)
-    if step > LONGEST_STEP_SECONDS:
-        raise UnsupportedMediaError(f"the source has fewer than one picture in {LONGEST_STEP_SECONDS} seconds")
-    tail = max((audio.end - stream.end for audio in media.audio), default=Fraction(0))
-    if tail > LONGEST_TAIL_SECONDS:
-        raise UnsupportedMediaError(
-            f"the sound goes on for {float(tail):.0f} s after the picture; at most {LONGEST_TAIL_SECONDS} s are allowed"
-        )
+    asked = None if ladder.frame_rate == "source" else ladder.frame_rate
+    track = _video_track(ladder, stream, resolve(ladder, media), asked)
+    step = min(quarter(track.frame_rate, ladder.segment_seconds), Fraction(LONGEST_SEGMENT_SECONDS, QUARTERS))
+    shown = Fraction(track.frame_count) / track.frame_rate if asked else stream.end - stream.start
+    heard = max((audio.end - stream.start for audio in media.audio), default=Fraction(0))
+    duration = heard if heard - shown > step * QUARTERS else shown
+    if asked:
+        # The picture must not end between two pictures of the rate.
+        count = math.ceil(duration * asked)
+        track, duration = track.model_copy(update={"frame_count": count}), count / asked
+    gaps = () if asked else tuple((track.seconds(before), track.seconds(after)) for before, after in stream.gaps)
     return Plan(
         origin=stream.start, segment_duration=step * QUARTERS, duration=duration, video=track,
         audio=_audio_tracks(media, ladder.audio, stream.start), text=text_tracks(media),
-        chunks=extend((), step, duration, ended=True, slots=slots), ended=True,
+        chunks=extend((), step, duration, ended=True, slots=slots, gaps=gaps), ended=True,
     )  # fmt: skip
 
 

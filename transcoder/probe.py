@@ -7,6 +7,7 @@ headers are wrong often enough. The first picture is decoded, because only it kn
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice, pairwise
@@ -39,6 +40,9 @@ class Limits:
 
 
 _FALLBACK_RATE = Fraction(25)
+
+GAP = Fraction(1, 5)
+"""Pictures that are further apart, in seconds, are noted: a segment must not begin between them."""
 
 _KEYFRAME_DISTANCE = Fraction(1, 2)
 """Seconds between the keyframes that are kept: enough to seek by, also where every picture is one."""
@@ -188,8 +192,17 @@ def _video(
         color_space=_tag(frame.colorspace), color_range=_tag(frame.color_range),
         time_base=stream.time_base, start_pts=first, end_pts=last + duration, frame_count=len(stamps),
         frame_rate=rate, constant_frame_rate=constant, keyframes=tuple(sorted(tally.keyframes, key=lambda k: k.pts)),
+        gaps=tuple(_gaps([*stamps, last + duration], stream.time_base)),
         attached_picture=attached, default=bool(stream.disposition & av.stream.Disposition.default),
     )  # fmt: skip
+
+
+def _gaps(stamps: Sequence[int], time_base: Fraction) -> Iterator[tuple[int, int]]:
+    """Neighbours that are far apart; the last stamp is the stream's end, and how long the last picture is shown always
+    counts."""
+    for number, (before, after) in enumerate(pairwise(stamps), start=2):
+        if (after - before) * time_base > GAP or number == len(stamps):
+            yield before, after
 
 
 def _first_frame(file: BinaryIO, index: int, limits: Limits) -> tuple[av.VideoFrame | None, str]:

@@ -88,12 +88,18 @@ class ImageResult(Document):
 
 
 class PartResult(Document):
-    """What one attempt of one task delivers, whatever its kind. `lost` counts pictures of the source that have a
-    packet and yielded no image: damaged, or never meant to be shown."""
+    """What one attempt of one task delivers, whatever its kind.
+
+    Of pictures: `lost` is how many more the source's packets promised than there were (damaged, or never meant to be
+    shown; below 0 where one packet held several), `mended` how many were damaged and are there, `repeated` how many
+    are there a second time, because a segment had none of its own.
+    """
 
     renditions: tuple[RenditionPart, ...] = ()
     images: tuple[ImageResult, ...] = ()
     lost: int = 0
+    mended: int = 0
+    repeated: int = 0
     encode_seconds: float = 0.0
     cpu_seconds: float = 0.0
     warnings: tuple[str, ...] = ()

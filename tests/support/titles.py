@@ -85,10 +85,17 @@ def make_title(
         for chunk in plan.chunks:
             own = Path(scratch) / f"video{chunk.index}"
             own.mkdir()
-            last = chunk is plan.chunks[-1]
             # No seek points: decode from the start, which is exact for any clip.
             made = make_video_part(
-                file, plan.video, chunk, own, lane="cpu", seek=(), last=last, threads=1, encryptor=encryptor
+                file,
+                plan.video,
+                chunk,
+                own,
+                lane="cpu",
+                seek=(),
+                following=plan.following(chunk),
+                threads=1,
+                encryptor=encryptor,
             )
             video[chunk.index] = _keep(made, folder)
         for track in plan.audio:

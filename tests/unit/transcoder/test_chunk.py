@@ -40,7 +40,7 @@ def encode(path: Path, folder: Path) -> tuple[MediaInfo, Plan, list[tuple[int, i
             own = folder / str(chunk.index)
             own.mkdir()
             encoded = encode_chunk(
-                file, plan.video, chunk, own, lane=open_lane("auto"), last=chunk is plan.chunks[-1],
+                file, plan.video, chunk, own, lane=open_lane("auto"), following=plan.following(chunk),
                 seek=seek_points(media.main_video, plan.video, chunk),
             )  # fmt: skip
             assert not encoded.warnings
@@ -106,7 +106,9 @@ def test_seeking_and_decoding_from_the_start_give_the_same_pictures(tmp_path: Pa
         for number, points in enumerate((seek, seek[1:], ())):
             folder = tmp_path / str(number)
             folder.mkdir()
-            encoded = encode_chunk(file, plan.video, chunk, folder, lane=open_lane("cpu"), seek=points, last=False)
+            encoded = encode_chunk(
+                file, plan.video, chunk, folder, lane=open_lane("cpu"), seek=points, following=plan.following(chunk)
+            )
             digests.append([frame.digest for frame in ffmpeg.decode_frames(encoded.files["v180"])])
     assert digests[0] == digests[1] == digests[2]
 
@@ -121,8 +123,9 @@ def test_more_threads_change_neither_pictures_nor_times(tmp_path: Path) -> None:
             folder = tmp_path / str(threads)
             folder.mkdir()
             encoded = encode_chunk(
-                file, plan.video, plan.chunks[1], folder, lane=open_lane("cpu"), last=False, threads=threads
-            )
+                file, plan.video, plan.chunks[1], folder, lane=open_lane("cpu"), threads=threads,
+                following=plan.following(plan.chunks[1]),
+            )  # fmt: skip
             results.append((encoded.start, encoded.end, ffmpeg.frame_numbers(encoded.files["v180"])))
     assert results[0] == results[1]
 

@@ -152,8 +152,8 @@ def test_cenc_counters_are_never_used_twice_under_a_key(make: Callable[[Scheme],
                 folder = tmp_path / f"video-{chunk.index}-{attempt}"
                 folder.mkdir()
                 made = make_video_part(
-                    file, plan.video, chunk, folder, lane="cpu", seek=(), last=False, threads=1, attempt=attempt,
-                    encryptor=encryptor,
+                    file, plan.video, chunk, folder, lane="cpu", seek=(), following=plan.following(chunk), threads=1,
+                    attempt=attempt, encryptor=encryptor,
                 )  # fmt: skip
                 for part in made.renditions:
                     names = [made.files[f"{part.rendition}/{segment.number}.m4s"] for segment in part.segments]
@@ -247,8 +247,8 @@ def test_the_packager_gets_keys_by_a_file_without_a_name(
     plan = encrypted.title.plan
     with clips.cached(titles.SHORT).open("rb") as file:
         made = make_video_part(
-            file, plan.video, plan.chunks[0], work, lane="cpu", seek=(), last=False, threads=1,
-            encryptor=encrypted.keys.encrypt(plan),
+            file, plan.video, plan.chunks[0], work, lane="cpu", seek=(), threads=1,
+            following=plan.chunks[1].segments[0], encryptor=encrypted.keys.encrypt(plan),
         )  # fmt: skip
     assert made.renditions
     noted = seen.read_bytes()
@@ -269,8 +269,8 @@ def test_a_failing_packager_quotes_no_flag(
     work.mkdir()
     with clips.cached(titles.SHORT).open("rb") as file, pytest.raises(InternalError) as caught:
         make_video_part(
-            file, plan.video, plan.chunks[0], work, lane="cpu", seek=(), last=False, threads=1,
-            encryptor=encrypted.keys.encrypt(plan),
+            file, plan.video, plan.chunks[0], work, lane="cpu", seek=(), threads=1,
+            following=plan.chunks[1].segments[0], encryptor=encrypted.keys.encrypt(plan),
         )  # fmt: skip
     assert caught.value.details == {"packager": "exit 1"}
     with pytest.raises(InternalError):
