@@ -20,9 +20,10 @@ import av.stream
 import av.video
 from av.packet import Packet
 
+from transcoder.clock import BreakFinder
 from transcoder.errors import UnsupportedMediaError
 from transcoder.media import SAMPLE_RATES, AudioStream, Keyframe, MediaInfo, OtherStream, TextStream, VideoStream
-from transcoder.source import media_errors, open_source, packets
+from transcoder.source import clock_may_jump, media_errors, open_source, packets, seeks_by_bytes
 from transcoder.text.reader import describe
 
 __all__ = ["Limits", "probe"]
@@ -70,7 +71,7 @@ class _Tally:
     keyframe_distance: int = 0
     discarded: int = 0
 
-    def add(self, packet: Packet[Any], *, keep: bool) -> None:
+    def add(self, packet: Packet[Any], *, keep: bool, positions: bool) -> None:
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
             return
@@ -78,8 +79,9 @@ class _Tally:
             self.discarded += 1
         elif self.first is None or stamp < self.first:
             self.first = stamp
-        if keep and packet.is_keyframe and self._is_apart(stamp):
-            self.keyframes.append(Keyframe(pts=stamp, dts=packet.dts if packet.dts is not None else stamp))
+        if keep and packet.is_keyframe and self._is_apart(stamp) and (packet.pos is not None or not positions):
+            dts = packet.dts if packet.dts is not None else stamp
+            self.keyframes.append(Keyframe(pts=stamp, dts=dts, position=packet.pos if positions else None))
         if packet.is_discard:
             return
         if keep:
@@ -116,13 +118,14 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
             raise UnsupportedMediaError(f"the source has {len(streams)} streams; at most {limits.streams} are allowed")
         tallies = {stream.index: _Tally(keyframe_distance=_ticks(stream, _KEYFRAME_DISTANCE)) for stream in streams}
         left = _LARGEST_EXPANSION * size + _EXPANSION_SLACK
-        for packet in packets(container, *(s for s in streams if s.type in {"video", "audio"})):
+        finder, positions = BreakFinder(jumps=clock_may_jump(container)), seeks_by_bytes(container)
+        for packet in packets(container, *(s for s in streams if s.type in {"video", "audio"}), clock=finder):
             left -= packet.size
             if left < 0:
                 raise UnsupportedMediaError("the source's samples overlap: they are many times as large as the file")
             tally = tallies.get(packet.stream_index)
             if tally is not None:
-                tally.add(packet, keep=packet.stream.type == "video")
+                tally.add(packet, keep=packet.stream.type == "video", positions=positions)
                 tally.check(limits)
     warnings: list[str] = []
     video: list[VideoStream] = []
@@ -159,6 +162,7 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
     return MediaInfo(
         container=name, size_bytes=size, start=start, duration=end - start,
         video=tuple(video), audio=tuple(audio), text=tuple(text), other=tuple(other), warnings=tuple(warnings),
+        discontinuities=tuple(finder.breaks),
     )  # fmt: skip
 
 
