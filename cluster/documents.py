@@ -26,13 +26,14 @@ __all__ = [
     "TaskKind",
 ]
 
-TaskKind = Literal["analyze", "video", "audio", "image", "verify"]
+TaskKind = Literal["analyze", "video", "audio", "text", "image", "verify"]
 
 
 class TaskKey(Document):
     """Names one task of a job, in every table and every log line.
 
-    `video` tasks have one per chunk (track 0), `audio` tasks one per (track, chunk), `image` one (0, 0).
+    `video` tasks have one per chunk (track 0), `audio` tasks one per (track, chunk), `text` tasks one per track,
+    `image` one (0, 0).
     `analyze` and `verify` are run by the engine and are not in the ledger.
     """
 

@@ -25,13 +25,13 @@ from cluster.documents import Commit, JobState, Publication, TaskKey
 from cluster.ports import JobLedger, ObjectStore
 from cluster.tasks import attempt_prefix
 from cluster.threads import in_thread
+from cluster.units import package_of
 from transcoder.errors import AlreadyExistsError, NotFoundError
 from transcoder.packaging import dash, hls
 from transcoder.packaging.package import (
     DASH_MANIFEST,
     HLS_MANIFEST,
     Package,
-    build,
     init_path,
     playlist_path,
     segment_path,
@@ -50,6 +50,7 @@ class Publisher:
         self._commits = {commit.key: commit for commit in state.commits}
         self._promoted: set[TaskKey] = set()
         self._written = False
+        self._renditions = 0
 
     @property
     def commits(self) -> tuple[Commit, ...]:
@@ -69,10 +70,11 @@ class Publisher:
         """Publish what has become visible since the last time. Does nothing where nothing has."""
         package = await in_thread(self._prepare, self.commits, final=False)
         grown = package.segments > self._published.segments
-        if grown or (package.segments and not self._written):
+        wider = len(package.renditions) > self._renditions  # text that is there by now
+        if grown or (package.segments and (wider or not self._written)):
             available = self._published.available_from or datetime.now(UTC)
             await in_thread(self._write_manifests, package, available)
-            self._written = True
+            self._written, self._renditions = True, len(package.renditions)
             if grown:
                 await self._record(package, available)
         return self._published
@@ -95,9 +97,7 @@ class Publisher:
         await self._ledger.publish(self._published)
 
     def _package(self, commits: Iterable[Commit], *, final: bool) -> Package:
-        video = {c.key.index: c.result for c in commits if c.key.kind == "video"}
-        audio = {(c.key.track, c.key.index): c.result for c in commits if c.key.kind == "audio"}
-        return build(self._plan, video, audio, final=final)
+        return package_of(self._plan, {commit.key: commit.result for commit in commits}, final=final)
 
     def _prepare(self, commits: tuple[Commit, ...], *, final: bool) -> Package:
         """Runs in a thread, on a snapshot: the loop goes on and commits more meanwhile."""
@@ -111,8 +111,10 @@ class Publisher:
             prefix = attempt_prefix(commit.key, commit.attempt)
             for part in commit.result.renditions:
                 for segment in part.segments:
-                    name = f"{part.rendition}/{segment.number}.m4s"
-                    self._link(f"{prefix}/{name}", segment_path(part.rendition, segment.number))
+                    target = segment_path(part.rendition, segment.number, part.kind)
+                    self._link(f"{prefix}/{part.rendition}/{target.rpartition('/')[2]}", target)
+                if part.kind == "text":
+                    continue
                 # Another part's init segment may be there and serves: it differs in its creation time only, since
                 # the decoder configuration is compared before the commit.
                 with contextlib.suppress(AlreadyExistsError):

@@ -219,6 +219,9 @@ class TranscodeRun:
                 name, tasks.audio_task,
                 (source, packages, attempts, plan.audio[key.track], plan.chunks, plan.origin, known, self._encryption),
             )  # fmt: skip
+        elif key.kind == "text":
+            arguments = (source, packages, attempts, plan.text, plan.segments, plan.origin, plan.length)
+            call = TaskCall(name, tasks.text_task, arguments)
         else:
             assert stream is not None
             call = TaskCall(name, tasks.image_task, (source, packages, key, attempts[key], stream))

@@ -24,10 +24,13 @@ from transcoder.part import MadePart, make_audio_parts, make_video_part
 from transcoder.plan import AudioTrack, Chunk, Plan, Segment, VideoTrack
 from transcoder.probe import Limits, probe
 from transcoder.results import ImageResult, PartResult
+from transcoder.text.reader import read_cues
+from transcoder.text.segments import make_text_part, segment_starts
+from transcoder.text.track import TextTrack
 from transcoder.thumbnails import make_poster
 from transcoder.verification import verify_package
 
-__all__ = ["analyze_task", "attempt_prefix", "audio_task", "image_task", "verify_task", "video_task"]
+__all__ = ["analyze_task", "attempt_prefix", "audio_task", "image_task", "text_task", "verify_task", "video_task"]
 
 Source = tuple[StoreSpec, str]
 """The store and the key of a source."""
@@ -102,6 +105,29 @@ def audio_task(
                     "the sound cannot be reproduced: this encoder made other bytes than the committed ones",
                     {"task": str(key)},
                 )
+            started = _Stopwatch()
+
+
+def text_task(
+    source: Source,
+    packages: StoreSpec,
+    attempts: Mapping[TaskKey, int],
+    tracks: tuple[TextTrack, ...],
+    segments: tuple[Segment, ...],
+    origin: Fraction,
+    length: Fraction,
+) -> Iterator[Part]:
+    """Turn text tracks into WebVTT, each whole: those that have an attempt, read in one pass over the source."""
+    started = _Stopwatch()
+    store = open_store(packages)
+    wanted = [track for track in tracks if TaskKey(kind="text", track=track.track) in attempts]
+    with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
+        read = read_cues(file, wanted, origin=origin, length=length, boundaries=segment_starts(segments))
+        for track in wanted:
+            key, own = TaskKey(kind="text", track=track.track), folder / track.id
+            own.mkdir()
+            made = make_text_part(track, read[track.track], segments, length, own)
+            yield _delivered(made, key, attempts[key], store, started)
             started = _Stopwatch()
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cluster.documents import Commit, TaskKey
 from cluster.scheduler import Unit
 from transcoder.errors import VerificationError
+from transcoder.packaging.package import Package, build
 from transcoder.plan import Plan
 from transcoder.results import PartResult, SegmentResult
+from transcoder.text.segments import TIMESCALE as TEXT_TIMESCALE
 
-__all__ = ["check_result", "task_keys", "units_of"]
+__all__ = ["check_result", "package_of", "task_keys", "units_of"]
 
 _POSTER_AFTER = 3
 """The poster is made after so many chunks: it must not delay the first picture, nor be the last to end."""
@@ -22,7 +24,12 @@ def task_keys(plan: Plan) -> tuple[TaskKey, ...]:
 
 
 def units_of(plan: Plan) -> tuple[Unit, ...]:
-    """The units of a plan: one a chunk and one for the poster if it has a picture, one an audio track. Head first."""
+    """The units of a plan: one a chunk and one for the poster if it has a picture, one an audio track, one for
+    all text, which is read in one pass. Head first.
+
+    Text comes before all else where a look into an index is enough, so that already the first manifests have it; where
+    all of the source must be read for it, it comes after the first picture.
+    """
     video = [
         Unit(
             name=f"video-{chunk.index:05d}", keys=(TaskKey(kind="video", index=chunk.index),),
@@ -38,7 +45,10 @@ def units_of(plan: Plan) -> tuple[Unit, ...]:
         for track in plan.audio
     ]  # fmt: skip
     posters = [Unit(name="image-0", keys=(TaskKey(kind="image"),), order=(_POSTER_AFTER, 2))] if plan.video else []
-    return tuple(sorted([*video, *audio, *posters], key=lambda unit: unit.order))
+    keys = tuple(TaskKey(kind="text", track=track.track) for track in plan.text)
+    indexed = all(track.indexed for track in plan.text)
+    text = [Unit(name="text", keys=keys, order=(0, -1) if indexed else (0, 2))] if keys else []
+    return tuple(sorted([*video, *audio, *text, *posters], key=lambda unit: unit.order))
 
 
 def check_result(plan: Plan, key: TaskKey, result: PartResult, commits: Sequence[Commit]) -> None:
@@ -49,6 +59,9 @@ def check_result(plan: Plan, key: TaskKey, result: PartResult, commits: Sequence
     """
     if key.kind == "image":
         _expect(key, "images", 1, len(result.images))
+        return
+    if key.kind == "text":
+        _check_text(plan, key, result)
         return
     chunk = plan.chunks[key.index]
     wanted = [rendition.id for rendition in plan.video.renditions] if plan.video else []
@@ -71,6 +84,26 @@ def check_result(plan: Plan, key: TaskKey, result: PartResult, commits: Sequence
             _expect(key, f"decoder configuration of {part.rendition}", known, part.codec_config_sha256)
     if key.kind == "video":
         _expect(key, "distinct spans of the rungs", 1, len(spans))
+
+
+def package_of(plan: Plan, results: Mapping[TaskKey, PartResult], *, final: bool) -> Package:
+    """The package that committed results make. Errors: those of `build`."""
+    return build(
+        plan,
+        {key.index: result for key, result in results.items() if key.kind == "video"},
+        {(key.track, key.index): result for key, result in results.items() if key.kind == "audio"},
+        text={key.track: result for key, result in results.items() if key.kind == "text"},
+        final=final,
+    )
+
+
+def _check_text(plan: Plan, key: TaskKey, result: PartResult) -> None:
+    """All segments of the title, in text's own clock."""
+    _expect(key, "renditions", [plan.text[key.track].id], [part.rendition for part in result.renditions])
+    [part] = result.renditions
+    _expect(key, "timescale", TEXT_TIMESCALE, part.timescale)
+    _expect(key, "segments", [s.number for s in plan.segments], [s.number for s in part.segments])
+    _expect(key, "positions", True, _contiguous(part.segments))
 
 
 def _timescale(plan: Plan, key: TaskKey) -> int:

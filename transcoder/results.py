@@ -27,7 +27,8 @@ class SegmentQuality(Document):
 
 
 class SegmentResult(Document):
-    """One CMAF segment. `start` and `duration` are ticks of the rendition's timescale; times of the title."""
+    """One segment. `start` and `duration` are ticks of the rendition's timescale; times of the title. `frames` are
+    its coded pictures or access units, or the cues that are shown in it."""
 
     number: int
     start: int
@@ -41,8 +42,8 @@ class SegmentResult(Document):
 class RenditionPart(Document):
     """The part of one rendition that one attempt made.
 
-    `codec_config_sha256` is over the decoder configuration (the `stsd` box), which must be the same in every
-    part of a rendition: a player gets one init segment for all of them.
+    `codec_config_sha256` is over the decoder configuration (the `stsd` box; of text, the header of its files), which
+    must be the same in every part of a rendition: a player gets one init segment for all of them. Text has none.
     """
 
     rendition: str

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from cluster.documents import Commit, JobRequest, JobState, Publication, TaskKey
-from cluster.units import task_keys
+from cluster.units import package_of, task_keys
 from control_plane.db.job_record import (
     change_status,
     change_video,
@@ -33,7 +33,7 @@ from control_plane.domain.video import after_end, after_publication
 from control_plane.service.views import JobStatus, JobType, VideoStatus
 from transcoder.errors import CanceledError, ConflictError, FramemillError, LeaseLostError, NotFoundError
 from transcoder.media import MediaInfo
-from transcoder.packaging.package import Package, build
+from transcoder.packaging.package import Package
 from transcoder.plan import Plan
 from transcoder.results import PartResult
 
@@ -329,10 +329,5 @@ def _package(job: RowMapping, results: Mapping[TaskKey, PartResult]) -> Package 
     """The published streams, whole as the engine found them; None for a job without a plan."""
     if job["plan"] is None:
         return None
-    package = build(
-        Plan.model_validate(job["plan"]),
-        {key.index: result for key, result in results.items() if key.kind == "video"},
-        {(key.track, key.index): result for key, result in results.items() if key.kind == "audio"},
-        final=False,
-    )
+    package = package_of(Plan.model_validate(job["plan"]), results, final=False)
     return package.model_copy(update={"final": True})

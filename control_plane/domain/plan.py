@@ -18,6 +18,7 @@ def extends(stored: Plan, new: Plan) -> bool:
         and new.origin == stored.origin
         and _rungs(new) == _rungs(stored)
         and new.audio == stored.audio
+        and new.text == stored.text
         and new.chunks[: len(stored.chunks)] == stored.chunks
     )
 
@@ -39,4 +40,5 @@ def planned_renditions(plan: Plan) -> tuple[RenditionView, ...]:
         RenditionView(id=track.id, kind="audio", codecs=track.codec, bandwidth=track.bitrate, language=track.language)
         for track in plan.audio
     )
-    return (*video, *audio)
+    text = (RenditionView(id=track.id, kind="text", codecs="wvtt", language=track.language) for track in plan.text)
+    return (*video, *audio, *text)

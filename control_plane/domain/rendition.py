@@ -7,9 +7,11 @@ from transcoder.packaging.package import Package
 
 __all__ = ["measured_renditions"]
 
+_ORDER = {"video": 0, "trick": 1, "audio": 2, "text": 3}
+
 
 def measured_renditions(package: Package | None) -> tuple[RenditionView, ...]:
-    """One view per rendition, tallest picture first, audio last; rates in bits per second, as the manifests say."""
+    """One view per rendition, tallest picture first; rates in bits per second, as the manifests say."""
     if package is None:
         return ()
     views = (
@@ -21,4 +23,4 @@ def measured_renditions(package: Package | None) -> tuple[RenditionView, ...]:
         )
         for rendition in package.renditions
     )  # fmt: skip
-    return tuple(sorted(views, key=lambda view: (view.kind == "audio", -(view.height or 0), view.id)))
+    return tuple(sorted(views, key=lambda view: (_ORDER[view.kind], -(view.height or 0), view.id)))

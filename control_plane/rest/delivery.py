@@ -33,6 +33,7 @@ _TYPES: Final = {
     ".json": "application/json",
 }
 _MANIFESTS: Final = {".m3u8", ".mpd"}
+_SEGMENTS: Final = {"cmaf", "text"}
 _IMMUTABLE: Final = "private, max-age=31536000, immutable"
 _SHORT: Final = "private, max-age=300"
 
@@ -61,7 +62,7 @@ async def deliver(request: Request, store: ObjectStore, key: str) -> Response:
     headers = {
         "ETag": found.etag,
         "Accept-Ranges": "bytes",
-        "Cache-Control": "no-cache" if manifest else _IMMUTABLE if "cmaf" in path.parts else _SHORT,
+        "Cache-Control": "no-cache" if manifest else _IMMUTABLE if _SEGMENTS & set(path.parts) else _SHORT,
         "X-Content-Type-Options": "nosniff",
     }
     if matches(request.headers.get("if-none-match"), found.etag):

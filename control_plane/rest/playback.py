@@ -16,7 +16,7 @@ __all__ = ["router"]
 router = APIRouter(tags=["playback"])
 
 _BY_TOKEN = "/v1/playback/{token}/{package_id}/{path:path}"  # noqa: S105 - a path template
-FOLDERS = ("hls", "dash", "cmaf", "thumbnails")
+FOLDERS = ("hls", "dash", "cmaf", "text", "thumbnails")
 
 
 @router.get("/v1/videos/{video_id}/playback")

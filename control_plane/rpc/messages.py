@@ -21,7 +21,12 @@ _STATES = {
     JobStatus.CANCELED: pb.JOB_STATE_CANCELED,
 }
 
-_KINDS = {"video": pb.RENDITION_KIND_VIDEO, "audio": pb.RENDITION_KIND_AUDIO}
+_KINDS = {
+    "video": pb.RENDITION_KIND_VIDEO,
+    "audio": pb.RENDITION_KIND_AUDIO,
+    "text": pb.RENDITION_KIND_TEXT,
+    "trick": pb.RENDITION_KIND_TRICK,
+}
 
 _NANOS = 1_000_000_000
 

@@ -34,7 +34,7 @@ MASTER: Final = "hls/master.m3u8"
 MPD: Final = "dash/manifest.mpd"
 POSTER: Final = "thumbnails/poster.jpg"
 _HEAD: Final = struct.Struct(">4sQ")
-_PATH: Final = re.compile(r"(?:hls|dash|cmaf|thumbnails)(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+_PATH: Final = re.compile(r"(?:hls|dash|cmaf|text|thumbnails)(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _KNOWN_PREFIXES: Final = 4096
 
 

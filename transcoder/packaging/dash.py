@@ -53,7 +53,7 @@ def manifest(package: Package, *, available_from: datetime, now: datetime) -> by
     if any(rendition.signal for rendition in package.renditions):
         root.set("xmlns:cenc", CENC_NAMESPACE)
     if package.final:
-        length = max(rendition.end for rendition in package.renditions)
+        length = max(rendition.end for rendition in (*package.video, *package.audio))
         root.set("type", "static")
     else:
         length = package.duration
@@ -74,6 +74,8 @@ def manifest(package: Package, *, available_from: datetime, now: datetime) -> by
         _video_set(period, package, number, rungs, others)
     for number, audio in enumerate(package.audio, start=len(sets)):
         _audio_set(period, package, number, audio)
+    for number, subtitles in enumerate(package.text, start=len(sets) + len(package.audio)):
+        _text_set(period, package, number, subtitles)
     if not package.final:
         ET.SubElement(root, "UTCTiming", {"schemeIdUri": _CLOCK, "value": _date(now)})
     ET.indent(root)
@@ -128,6 +130,20 @@ def _audio_set(period: ET.Element, package: Package, number: int, audio: Publish
         ET.SubElement(representation, "AudioChannelConfiguration", channels)
 
 
+def _text_set(period: ET.Element, package: Package, number: int, text: PublishedRendition) -> None:
+    """WebVTT segments without an init segment (ISO/IEC 23009-1, 7.4.5 for the type; roles: 5.8.5.5)."""
+    own = _adaptation_set(period, number, "text")
+    if text.language:
+        own.set("lang", _printable(text.language))
+    if text.title or text.language:
+        ET.SubElement(own, "Label").text = _printable(text.title or text.language or "")
+    for role in dict.fromkeys([*text.roles, *(["main"] if text.default else [])]):
+        ET.SubElement(own, "Role", {"schemeIdUri": _ROLE, "value": role})
+    _template(own, text)
+    bandwidth = str(package.bandwidth(text))
+    ET.SubElement(own, "Representation", {"id": text.id, "bandwidth": bandwidth})
+
+
 def _content_protection(own: ET.Element, signal: Signal | None) -> None:
     """The scheme with its default key id, and ClearKey (5.8.4.1; ISO/IEC 23001-7, 11).
 
@@ -148,7 +164,7 @@ def _adaptation_set(period: ET.Element, number: int, kind: str) -> ET.Element:
     return ET.SubElement(
         period, "AdaptationSet",
         {
-            "id": str(number), "contentType": kind, "mimeType": f"{kind}/mp4",
+            "id": str(number), "contentType": kind, "mimeType": "text/vtt" if kind == "text" else f"{kind}/mp4",
             "segmentAlignment": "true", "startWithSAP": "1",
         },
     )  # fmt: skip
@@ -162,13 +178,13 @@ def _representation(own: ET.Element, package: Package, rendition: PublishedRendi
 
 
 def _template(own: ET.Element, rendition: PublishedRendition) -> None:
-    template = ET.SubElement(
-        own, "SegmentTemplate",
-        {
-            "timescale": str(rendition.timescale), "initialization": "../cmaf/$RepresentationID$/init.mp4",
-            "media": "../cmaf/$RepresentationID$/$Number$.m4s", "startNumber": str(rendition.segments[0].number),
-        },
-    )  # fmt: skip
+    template = ET.SubElement(own, "SegmentTemplate", {"timescale": str(rendition.timescale)})
+    if rendition.kind == "text":
+        template.set("media", "../text/$RepresentationID$/$Number$.vtt")
+    else:
+        template.set("initialization", "../cmaf/$RepresentationID$/init.mp4")
+        template.set("media", "../cmaf/$RepresentationID$/$Number$.m4s")
+    template.set("startNumber", str(rendition.segments[0].number))
     timeline = ET.SubElement(template, "SegmentTimeline")
     last: ET.Element | None = None
     for segment in rendition.segments:

@@ -23,35 +23,36 @@ CLEARKEY_URI = "data:text/plain;base64,"
 
 _VERSION = 7
 _GROUP = "audio"
+_TEXT_GROUP = "text"
+_CAPTIONS = "public.accessibility.transcribes-spoken-dialog,public.accessibility.describes-music-and-sound"
 _START = "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES"
 
 
 def multivariant(package: Package) -> str:
     """The multivariant playlist, to be stored as `hls/master.m3u8`.
 
-    BANDWIDTH counts the video rendition and the largest audio rendition: the ladder's caps while the title grows,
-    the measured peak and average at the end (RFC 8216bis, 4.4.6.2).
+    BANDWIDTH counts the video rendition and the largest audio and text renditions: the ladder's caps while the title
+    grows, the measured peak and average at the end (RFC 8216bis, 4.4.6.2). Text needs no word in CODECS.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if not package.final:
         lines.append(_START)
-    lines += _audio_group(package)
-    audio_peak = max((package.bandwidth(audio) for audio in package.audio), default=0)
-    audio_average = max((package.average_bandwidth(audio) for audio in package.audio), default=0)
+    lines += [*_audio_group(package), *_text_group(package)]
+    audio_peak, audio_average = _largest(package, package.audio)
+    text_peak, text_average = _largest(package, package.text)
     if not package.video and package.audio:
-        lines += _sound_only(package, audio_peak, audio_average)
+        lines += _sound_only(package, audio_peak + text_peak, audio_average + text_average)
     for video in package.video:
         codecs = dict.fromkeys([video.codecs, *(audio.codecs for audio in package.audio)])
         attributes = [
-            f"BANDWIDTH={package.bandwidth(video) + audio_peak}",
-            f"AVERAGE-BANDWIDTH={package.average_bandwidth(video) + audio_average}",
+            f"BANDWIDTH={package.bandwidth(video) + audio_peak + text_peak}",
+            f"AVERAGE-BANDWIDTH={package.average_bandwidth(video) + audio_average + text_average}",
             f'CODECS="{",".join(codecs)}"',
             f"RESOLUTION={video.width}x{video.height}",
         ]
         if video.frame_rate is not None:
             attributes.append(f"FRAME-RATE={_decimal(video.frame_rate, 3)}")
-        if package.audio:
-            attributes.append(f'AUDIO="{_GROUP}"')
+        attributes += _groups(package)
         lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{video.id}.m3u8"]
     return "\n".join(lines) + "\n"
 
@@ -60,8 +61,25 @@ def _sound_only(package: Package, peak: int, average: int) -> list[str]:
     """The variant of a title without a picture: the sound alone, no RESOLUTION (RFC 8216bis, 4.4.6.2)."""
     first = next((audio for audio in package.audio if audio.default), package.audio[0])
     codecs = dict.fromkeys(audio.codecs for audio in package.audio)
-    attributes = f'BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS="{",".join(codecs)}",AUDIO="{_GROUP}"'
-    return [f"#EXT-X-STREAM-INF:{attributes}", f"{first.id}.m3u8"]
+    attributes = [
+        f"BANDWIDTH={peak}",
+        f"AVERAGE-BANDWIDTH={average}",
+        f'CODECS="{",".join(codecs)}"',
+        *_groups(package),
+    ]
+    return [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{first.id}.m3u8"]
+
+
+def _groups(package: Package) -> list[str]:
+    """The groups that go with every variant."""
+    groups = (("AUDIO", _GROUP, package.audio), ("SUBTITLES", _TEXT_GROUP, package.text))
+    return [f'{name}="{group}"' for name, group, renditions in groups if renditions]
+
+
+def _largest(package: Package, renditions: tuple[PublishedRendition, ...]) -> tuple[int, int]:
+    """The largest peak and the largest average of renditions of which one is played."""
+    peaks = (package.bandwidth(rendition) for rendition in renditions)
+    return max(peaks, default=0), max((package.average_bandwidth(rendition) for rendition in renditions), default=0)
 
 
 def media_playlist(package: Package, rendition_id: str) -> str:
@@ -80,7 +98,8 @@ def media_playlist(package: Package, rendition_id: str) -> str:
     ]
     if not package.final:
         lines.append(_START)
-    lines.append(f'#EXT-X-MAP:URI="../{init_path(rendition.id)}"')
+    if rendition.kind != "text":
+        lines.append(f'#EXT-X-MAP:URI="../{init_path(rendition.id)}"')
     if rendition.signal is not None:
         lines.append(_key(rendition.signal))
     for segment in rendition.segments:
@@ -88,7 +107,7 @@ def media_playlist(package: Package, rendition_id: str) -> str:
         end = _microseconds(segment.start + segment.duration, rendition)
         lines += [
             f"#EXTINF:{_decimal(Fraction(end - begin, 1_000_000), 6)},",
-            f"../{segment_path(rendition.id, segment.number)}",
+            f"../{segment_path(rendition.id, segment.number, rendition.kind)}",
         ]
     if package.final:
         lines.append("#EXT-X-ENDLIST")
@@ -109,21 +128,39 @@ def _key(signal: Signal) -> str:
 
 
 def _audio_group(package: Package) -> list[str]:
-    names: set[str] = set()
     lines = []
-    for audio in package.audio:
-        # NAME must be unique in its group (RFC 8216bis, 4.4.6.1.1); the text is the source's, so it is cleaned.
-        name = _quotable(audio.title or audio.language or audio.id)
-        name = f"{name} ({audio.id})" if name in names else name
-        names.add(name)
-        attributes = ["TYPE=AUDIO", f'GROUP-ID="{_GROUP}"', f'NAME="{name}"']
-        if audio.language:
-            attributes.append(f'LANGUAGE="{_quotable(audio.language)}"')
-        attributes += [f"DEFAULT={'YES' if audio.default else 'NO'}", "AUTOSELECT=YES"]
+    for audio, name in zip(package.audio, _names(package.audio), strict=True):
+        attributes = ["TYPE=AUDIO", f'GROUP-ID="{_GROUP}"', *_described(audio, name), "AUTOSELECT=YES"]
         if audio.channels is not None:
             attributes.append(f'CHANNELS="{audio.channels}"')
         lines.append(f'#EXT-X-MEDIA:{",".join(attributes)},URI="{audio.id}.m3u8"')
     return lines
+
+
+def _text_group(package: Package) -> list[str]:
+    """EXT-X-MEDIA of the subtitles (RFC 8216bis, 4.4.6.1). Captions say so by their characteristics."""
+    lines = []
+    for text, name in zip(package.text, _names(package.text), strict=True):
+        attributes = ["TYPE=SUBTITLES", f'GROUP-ID="{_TEXT_GROUP}"', *_described(text, name), "AUTOSELECT=YES"]
+        attributes.append(f"FORCED={'YES' if text.forced else 'NO'}")
+        if "caption" in text.roles:
+            attributes.append(f'CHARACTERISTICS="{_CAPTIONS}"')
+        lines.append(f'#EXT-X-MEDIA:{",".join(attributes)},URI="{text.id}.m3u8"')
+    return lines
+
+
+def _described(rendition: PublishedRendition, name: str) -> list[str]:
+    language = [f'LANGUAGE="{_quotable(rendition.language)}"'] if rendition.language else []
+    return [f'NAME="{name}"', *language, f"DEFAULT={'YES' if rendition.default else 'NO'}"]
+
+
+def _names(renditions: tuple[PublishedRendition, ...]) -> list[str]:
+    """A NAME for each, unique in the group (RFC 8216bis, 4.4.6.1.1); the text is the source's, so it is cleaned."""
+    names: list[str] = []
+    for rendition in renditions:
+        name = _quotable(rendition.title or rendition.language or rendition.id)
+        names.append(f"{name} ({rendition.id})" if name in names else name)
+    return names
 
 
 def _quotable(text: str) -> str:

@@ -20,6 +20,7 @@ from transcoder.packaging.dash import CENC_NAMESPACE
 from transcoder.packaging.drm import Signal
 from transcoder.packaging.hls import CLEARKEY_FORMAT, CLEARKEY_URI
 from transcoder.packaging.package import DASH_MANIFEST, HLS_MANIFEST
+from transcoder.results import Kind
 
 __all__ = ["ListedRendition", "ListedSegment", "Listing", "OpenObject", "read_dash", "read_hls"]
 
@@ -28,6 +29,8 @@ OpenObject = Callable[[str], bytes]
 
 _MOST_SEGMENTS = 1_000_000
 _DASH = "{urn:mpeg:dash:schema:mpd:2011}"
+_MEDIA_KINDS: dict[str, Kind] = {"AUDIO": "audio", "SUBTITLES": "text"}
+_SET_KINDS: dict[str, Kind] = {"video": "video", "audio": "audio", "text": "text"}
 
 
 class ListedSegment(NamedTuple):
@@ -40,12 +43,14 @@ class ListedSegment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListedRendition:
-    """A rendition as a manifest names it; its id is the folder of its init segment.
+    """A rendition as a manifest names it; its id is the folder of its segments.
 
-    `signal` is the encryption that the manifest speaks of; None where it speaks of none.
+    `init` is its init segment, empty for text, which has none. `signal` is the encryption that the manifest speaks of; None where it
+    speaks of none.
     """
 
     id: str
+    kind: Kind
     init: str
     segments: tuple[ListedSegment, ...]
     codecs: str | None = None
@@ -59,6 +64,10 @@ class Listing:
     renditions: dict[str, ListedRendition]
     final: bool
 
+    def of_kind(self, *kinds: Kind) -> list[ListedRendition]:
+        """The renditions of some kinds, in the manifest's order."""
+        return [rendition for rendition in self.renditions.values() if rendition.kind in kinds]
+
 
 def read_hls(open_object: OpenObject) -> Listing:
     """The HLS multivariant playlist and all its media playlists.
@@ -66,14 +75,15 @@ def read_hls(open_object: OpenObject) -> Listing:
     Errors: VerificationError where one is damaged, NotFoundError where one is missing.
     """
     master = _playlist(open_object, HLS_MANIFEST)
-    names = [variant.uri for variant in master.playlists] + [media.uri for media in master.media if media.uri]
+    kinds: dict[str, Kind] = {variant.uri: "video" for variant in master.playlists}
+    kinds |= {media.uri: _MEDIA_KINDS.get(media.type, "audio") for media in master.media if media.uri}
     renditions: dict[str, ListedRendition] = {}
-    final = bool(names)
-    for name in dict.fromkeys(names):
+    final = bool(kinds)
+    for name, kind in kinds.items():
         path = _inside(HLS_MANIFEST, name)
         playlist = _playlist(open_object, path)
-        if not playlist.segments or playlist.segments[0].init_section is None:
-            raise _wrong(path, "it has no segments or no init segment")
+        if not playlist.segments or (playlist.segments[0].init_section is None) != (kind == "text"):
+            raise _wrong(path, "it has no segments, or its init segment is missing or of no use")
         if len({str(segment.init_section) for segment in playlist.segments}) != 1:
             raise _wrong(path, "it has more than one init segment")
         if len({str(segment.key) for segment in playlist.segments}) != 1:
@@ -86,8 +96,9 @@ def read_hls(open_object: OpenObject) -> Listing:
         )
         if max(round(segment.duration) for segment in segments) > int(playlist.target_duration):
             raise _wrong(path, "a segment is longer than the target duration")
-        init = _inside(path, playlist.segments[0].init_section.uri)
-        _add(renditions, _rendition(init, segments, signal=_hls_signal(path, playlist.segments[0].key)))
+        init = "" if kind == "text" else _inside(path, playlist.segments[0].init_section.uri)
+        signal = _hls_signal(path, playlist.segments[0].key)
+        _add(renditions, _rendition(kind, init, segments, signal=signal))
     return Listing(renditions, final)
 
 
@@ -108,14 +119,15 @@ def read_dash(open_object: OpenObject) -> Listing:
             number = int(template.get("startNumber", "1"))
         except (ValueError, ZeroDivisionError) as error:
             raise _wrong(DASH_MANIFEST, f"a number is not valid: {error}") from error
+        kind = _dash_kind(own)
         for representation in own.iterfind(f"{_DASH}Representation"):
             name = {"RepresentationID": representation.get("id", "")}
             segments = tuple(
                 ListedSegment(_expand(template, "media", {**name, "Number": str(number + index)}), duration, start)
                 for index, (start, duration) in enumerate(timeline)
             )
-            init = _expand(template, "initialization", name)
-            _add(renditions, _rendition(init, segments, representation.get("codecs"), _dash_signal(own)))
+            init = "" if kind == "text" else _expand(template, "initialization", name)
+            _add(renditions, _rendition(kind, init, segments, representation.get("codecs"), _dash_signal(own)))
     return Listing(renditions, root.get("type", "static") == "static")
 
 
@@ -148,9 +160,22 @@ def _expand(template: ET.Element, attribute: str, values: dict[str, str]) -> str
 
 
 def _rendition(
-    init: str, segments: tuple[ListedSegment, ...], codecs: str | None = None, signal: Signal | None = None
+    kind: Kind,
+    init: str,
+    segments: tuple[ListedSegment, ...],
+    codecs: str | None = None,
+    signal: Signal | None = None,
 ) -> ListedRendition:
-    return ListedRendition(posixpath.basename(posixpath.dirname(init)), init, segments, codecs, signal)
+    first = init or (segments[0].path if segments else "")
+    return ListedRendition(posixpath.basename(posixpath.dirname(first)), kind, init, segments, codecs, signal)
+
+
+def _dash_kind(own: ET.Element) -> Kind:
+    """What an adaptation set holds."""
+    kind = own.get("contentType", "")
+    if kind not in _SET_KINDS:
+        raise _wrong(DASH_MANIFEST, f"an adaptation set is of the type {kind!r}")
+    return _SET_KINDS[kind]
 
 
 def _hls_signal(path: str, key: Any) -> Signal | None:
@@ -181,7 +206,7 @@ def _dash_signal(own: ET.Element) -> Signal | None:
 
 def _add(renditions: dict[str, ListedRendition], rendition: ListedRendition) -> None:
     if rendition.id in renditions:
-        raise _wrong(rendition.init, "two renditions have the same folder")
+        raise _wrong(rendition.id, "two renditions have the same folder")
     renditions[rendition.id] = rendition
 
 

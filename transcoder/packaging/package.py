@@ -5,6 +5,7 @@ joins are checked here, exactly, before any manifest names a segment: a part beg
 before it ends, under the same decoder configuration. Layout of a package, all URLs in its manifests relative:
 
     cmaf/{rendition}/init.mp4, cmaf/{rendition}/{number}.m4s    numbers from 1, the same on every rendition
+    text/{rendition}/{number}.vtt                               the same numbers
     hls/master.m3u8, hls/{rendition}.m3u8                       dash/manifest.mpd
 """
 
@@ -17,9 +18,11 @@ from typing import Literal
 
 from transcoder.documents import Document
 from transcoder.errors import VerificationError
+from transcoder.media import Role
 from transcoder.packaging.drm import Signal
 from transcoder.plan import AudioTrack, Chunk, Plan, VideoTrack
-from transcoder.results import PartResult, RenditionPart, SegmentResult
+from transcoder.results import Kind, PartResult, RenditionPart, SegmentResult
+from transcoder.text.track import TextTrack
 
 __all__ = [
     "DASH_MANIFEST",
@@ -42,9 +45,9 @@ def init_path(rendition: str) -> str:
     return f"cmaf/{rendition}/init.mp4"
 
 
-def segment_path(rendition: str, number: int) -> str:
-    """Where a media segment lies in its package."""
-    return f"cmaf/{rendition}/{number}.m4s"
+def segment_path(rendition: str, number: int, kind: Kind = "video") -> str:
+    """Where a segment lies in its package."""
+    return f"text/{rendition}/{number}.vtt" if kind == "text" else f"cmaf/{rendition}/{number}.m4s"
 
 
 def playlist_path(rendition: str) -> str:
@@ -53,17 +56,17 @@ def playlist_path(rendition: str) -> str:
 
 
 class PublishedRendition(Document):
-    """One rendition with all its visible segments. `max_bitrate` is the plan's, in bits per second.
+    """One rendition with all its visible segments. `max_bitrate` is the plan's, in bits per second; text has none.
 
     `signal` says how it is encrypted; None where it is not.
     """
 
     id: str
-    kind: Literal["video", "audio"]
+    kind: Kind
     codecs: str
     timescale: int
     codec_config_sha256: str
-    max_bitrate: int
+    max_bitrate: int | None
     segments: tuple[SegmentResult, ...]
     width: int | None = None
     height: int | None = None
@@ -73,6 +76,8 @@ class PublishedRendition(Document):
     language: str | None = None
     title: str | None = None
     default: bool = False
+    forced: bool = False
+    roles: tuple[Role, ...] = ()
     signal: Signal | None = None
 
     @property
@@ -141,6 +146,11 @@ class Package(Document):
         return tuple(rendition for rendition in self.renditions if rendition.kind == "audio")
 
     @property
+    def text(self) -> tuple[PublishedRendition, ...]:
+        """The text renditions that are there by now, one a track."""
+        return tuple(rendition for rendition in self.renditions if rendition.kind == "text")
+
+    @property
     def leading(self) -> tuple[PublishedRendition, ...]:
         """The renditions that say how far the title goes: the pictures, or the sound where there is no picture."""
         return self.video or self.audio
@@ -174,11 +184,12 @@ class Package(Document):
 
     def bandwidth(self, rendition: PublishedRendition) -> int:
         """Peak bits per second to announce: the cap while the title grows, measured at the end."""
-        return rendition.peak_bitrate(self.target_duration) if self.final else rendition.max_bitrate
+        measured = self.final or rendition.max_bitrate is None
+        return rendition.peak_bitrate(self.target_duration) if measured else rendition.max_bitrate or 0
 
     def average_bandwidth(self, rendition: PublishedRendition) -> int:
         """Average bits per second to announce: the cap while the title grows, measured at the end."""
-        return rendition.average_bitrate if self.final else rendition.max_bitrate
+        return rendition.average_bitrate if self.final or rendition.max_bitrate is None else rendition.max_bitrate
 
 
 def visible_chunks(plan: Plan, video: Container[int], audio: Container[tuple[int, int]]) -> int:
@@ -202,11 +213,13 @@ def build(
     audio: Mapping[tuple[int, int], PartResult],
     *,
     final: bool,
+    text: Mapping[int, PartResult] | None = None,
 ) -> Package:
     """The package over the contiguous prefix of committed chunks.
 
-    `video` maps a chunk index to its result, `audio` a (track, chunk index). An audio track may be without
-    segments, and may have more at the end than the video.
+    `video` maps a chunk index to its result, `audio` a (track, chunk index), `text` a track. An audio track may be
+    without segments, and may have more at the end than the video. Nothing waits for text: a growing title has the
+    tracks that are there.
 
     Errors: VerificationError with rendition, segment, expected and found in its details where two parts do not
     join, where the rungs are not cut alike, or where a final package lacks a chunk.
@@ -221,8 +234,14 @@ def build(
     sounds = [
         _sound(plan, track, [(chunk, audio[track.track, chunk.index]) for chunk in chunks]) for track in plan.audio
     ]
+    missing = [track.id for track in plan.text if track.track not in (text or {})]
+    if final and missing:
+        raise _mismatch("the package is not complete", missing[0], 0, "text", "none")
+    texts = [
+        _text(track, text[track.track], chunks) for track in plan.text if text and chunks and track.id not in missing
+    ]
     return Package(
-        renditions=(*pictures, *(sound for sound in sounds if sound is not None)),
+        renditions=(*pictures, *(sound for sound in sounds if sound is not None), *texts),
         segment_duration=plan.segment_duration, duration=plan.duration, final=final,
     )  # fmt: skip
 
@@ -251,6 +270,23 @@ def _sound(plan: Plan, track: AudioTrack, parts: list[tuple[Chunk, PartResult]])
     )  # fmt: skip
 
 
+def _text(track: TextTrack, result: PartResult, chunks: tuple[Chunk, ...]) -> PublishedRendition:
+    """A text rendition, as far as the chunks go: its task makes all segments of the title at once."""
+    planned = [segment.number for chunk in chunks for segment in chunk.segments]
+    own = next((part for part in result.renditions if part.rendition == track.id), None)
+    segments = own.segments[: len(planned)] if own else ()
+    found = [segment.number for segment in segments]
+    if own is None or found != planned:
+        raise _mismatch("not the planned segments", track.id, len(found), len(planned), len(found))
+    for before, segment in zip((None, *segments), segments, strict=False):
+        _check_join(track.id, before, segment)
+    return PublishedRendition(
+        id=track.id, kind="text", codecs=own.codecs, timescale=own.timescale,
+        codec_config_sha256=own.codec_config_sha256, segments=segments, max_bitrate=None, language=track.language,
+        title=track.title, default=track.default, forced=track.forced, roles=track.roles,
+    )  # fmt: skip
+
+
 def _joined(
     rendition: str, kind: Literal["video", "audio"], parts: list[tuple[Chunk, PartResult]]
 ) -> dict[str, object]:
@@ -273,6 +309,8 @@ def _joined(
             )  # fmt: skip
         for segment in part.segments:
             _check_join(rendition, segments[-1] if segments else None, segment)
+            if segment.frames <= 0:
+                raise _mismatch("a segment is empty", rendition, segment.number, "frames", segment.frames)
             segments.append(segment)
     if first is None:
         raise _mismatch("the rendition has no segments", rendition, 1, "segments", "none")
@@ -301,7 +339,7 @@ def _check_join(rendition: str, before: SegmentResult | None, segment: SegmentRe
         raise _mismatch(
             "a segment does not begin where the one before it ends", rendition, number, start, segment.start
         )
-    if segment.duration <= 0 or segment.frames <= 0:
+    if segment.duration <= 0:
         raise _mismatch("a segment is empty", rendition, number, "a duration", segment.duration)
 
 

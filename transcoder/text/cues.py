@@ -5,7 +5,8 @@ Times are milliseconds, because WebVTT has no finer ones; 0 is the start of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -64,8 +65,7 @@ def cues_of(events: Iterable[Event], duration: int, boundaries: Sequence[int]) -
         cue = Cue(max(0, event.start), min(end, duration), event.payload, event.settings)
         if not cue.payload or cue.start >= cue.end or cue in kept:
             continue
-        segments = sum(1 for _ in shown_in(cue, boundaries))
-        size += segments * (len(cue.payload.encode()) + len(cue.settings))
+        size += len(shown_in(cue, boundaries)) * (len(cue.payload.encode()) + len(cue.settings))
         if len(kept) == MOST_CUES or size > MOST_BYTES:
             left_out += 1
             continue
@@ -73,13 +73,9 @@ def cues_of(events: Iterable[Event], duration: int, boundaries: Sequence[int]) -
     return CueTable(tuple(kept), left_out)
 
 
-def shown_in(cue: Cue, boundaries: Sequence[int]) -> Iterator[int]:
-    """The indexes of the segments, given by where each begins, in which a cue is shown."""
-    for index, start in enumerate(boundaries):
-        if start >= cue.end:
-            return
-        if index + 1 == len(boundaries) or boundaries[index + 1] > cue.start:
-            yield index
+def shown_in(cue: Cue, boundaries: Sequence[int]) -> range:
+    """The indexes of the segments, given by where each begins (the first at 0), in which a cue is shown."""
+    return range(bisect_right(boundaries, cue.start) - 1, bisect_left(boundaries, cue.end))
 
 
 def _following(ordered: Sequence[Event]) -> list[int | None]:

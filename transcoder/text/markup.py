@@ -23,9 +23,13 @@ _ROWS = ("", "line:50%", "line:0")
 _TAGS = "biu"
 """Bold, italic and underline: the same letters in ASS and WebVTT."""
 
+_DEEPEST = 8
+"""So many tags may be open at a time."""
+
 _OVERRIDES = re.compile(r"\\(?:(an?)(\d+)|(r)([^\\}]*)|(p)(\d+)|([biu])(\d*)(?![a-z]))")
-_ASS_TOKEN = re.compile(r"\{[^{}]*\}|\\[Nnh]|\\[{}\\]\u2060?|[^\\{]+|.", re.DOTALL)
-_WEBVTT_TOKEN = re.compile(r"<[^<>]*>|[^<]+|<", re.DOTALL)
+_ESCAPED = {r"\{": "{", r"\}": "}", "\\\u2060": "\\"}
+_ASS_TOKEN = re.compile(r"\{[^{}]*\}|\\[Nnh{}\u2060]|[^\\{]+|.", re.DOTALL)
+_WEBVTT_TOKEN = re.compile(r"</?[a-z0-9][^<>]*>|[^<]+|<", re.DOTALL | re.IGNORECASE)
 _WEBVTT_TAG = re.compile(r"(/?)(v|c|i|b|u|ruby|rt|lang)((?:\.[^\s.<>&]+)*)(?:[ \t\n]+([^<>]*))?", re.ASCII)
 _SETTING = re.compile(
     r"(?:vertical:(?:rl|lr)|line:-?\d{1,4}(?:\.\d{1,4})?%?(?:,(?:start|center|end))?"
@@ -94,7 +98,8 @@ def from_ass(text: str, style: Style = PLAIN, styles: Mapping[str, Style] | None
         elif not drawing:
             plain = {r"\N": "\n", r"\n": " ", r"\h": "\u00a0"}.get(token)
             if plain is None:
-                plain = token[1] if re.match(r"\\[{}\\]", token) else token
+                # A brace is escaped by a backslash, which libav itself escapes by a word joiner behind it.
+                plain = _ESCAPED.get(token, token)
             pieces.append((frozenset(active), plain))
     return Placed(_tidy(_tagged(_cut(pieces))), _settings(alignment))
 
@@ -105,7 +110,7 @@ def from_webvtt(text: str, settings: str = "") -> Placed:
     out: list[str] = []
     room = MOST_CHARACTERS
     for token in _WEBVTT_TOKEN.findall(text):
-        if token.startswith("<") and token.endswith(">"):
+        if token.startswith("<") and len(token) > 1:
             tag = _WEBVTT_TAG.fullmatch(token[1:-1])
             if tag is None:
                 continue
@@ -115,7 +120,7 @@ def from_webvtt(text: str, settings: str = "") -> Placed:
                     out.append(f"</{(last := open_tags.pop())}>")
                     if last == name:
                         break
-            elif len(open_tags) < len(_TAGS) + 3:
+            elif len(open_tags) < _DEEPEST:
                 note = _escaped(html.unescape(annotation)).strip() if annotation and name in {"v", "lang"} else ""
                 out.append(f"<{name}{classes}{' ' + note if note else ''}>")
                 open_tags.append(name)

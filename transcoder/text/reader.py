@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -116,11 +117,11 @@ def describe(stream: av.stream.Stream) -> TextStream | None:
 
 
 def read_cues(
-    file: BinaryIO, tracks: Sequence[TextTrack], *, origin: Fraction, duration: Fraction, boundaries: Sequence[int]
+    file: BinaryIO, tracks: Sequence[TextTrack], *, origin: Fraction, length: Fraction, boundaries: Sequence[int]
 ) -> dict[int, ReadTrack]:
     """The cues of each track by its number, in one pass over the source.
 
-    `origin` is the time on the source's clock that is 0 in the title, `duration` the title's length in seconds,
+    `origin` is the time on the source's clock that is 0 in the title, `length` how long the title is in seconds,
     `boundaries` the milliseconds at which its segments begin. A damaged packet is left out and reported.
 
     Errors: UnsupportedMediaError where the source cannot be read.
@@ -135,11 +136,11 @@ def read_cues(
                 stream.discard = av.stream.Discard.all  # of an indexed container nothing but the text is read then
         for packet in packets(container, *(collector.stream for collector in collectors.values())):
             collectors[packet.stream_index].add(packet)
-        return {wanted[index].track: _read(collector, duration, boundaries) for index, collector in collectors.items()}
+        return {wanted[index].track: _read(collector, length, boundaries) for index, collector in collectors.items()}
 
 
-def _read(collector: _Collector, duration: Fraction, boundaries: Sequence[int]) -> ReadTrack:
-    table = cues_of(collector.events, round(duration * 1000), boundaries)
+def _read(collector: _Collector, length: Fraction, boundaries: Sequence[int]) -> ReadTrack:
+    table = cues_of(collector.events, math.ceil(length * 1000), boundaries)
     counts: Mapping[str, int] = {
         "damaged texts were left out": collector.damaged,
         "texts were left out: the track is larger than allowed": collector.dropped + table.left_out,

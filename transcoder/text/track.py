@@ -10,7 +10,7 @@ __all__ = ["TextTrack", "text_tracks"]
 
 class TextTrack(Document):
     """One track of subtitles of the title. `forced` ones are shown although nobody asked for subtitles: they
-    translate what is foreign to everybody."""
+    translate what is foreign to everybody. `indexed`: it can be read without reading the rest of the source."""
 
     track: int
     id: str
@@ -21,6 +21,7 @@ class TextTrack(Document):
     roles: tuple[Role, ...]
     default: bool
     forced: bool
+    indexed: bool
 
 
 def text_tracks(media: MediaInfo) -> tuple[TextTrack, ...]:
@@ -30,7 +31,7 @@ def text_tracks(media: MediaInfo) -> tuple[TextTrack, ...]:
         TextTrack(
             track=track, id=f"s{track}", stream_index=stream.index, codec=stream.codec, language=stream.language,
             title=stream.title, roles=stream.roles or ("subtitle",), default=stream.index == chosen,
-            forced="forced-subtitle" in stream.roles,
+            forced="forced-subtitle" in stream.roles, indexed=media.container.startswith("mov"),
         )
         for track, stream in enumerate(media.text)
     )  # fmt: skip

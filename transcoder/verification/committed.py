@@ -14,7 +14,7 @@ def check_committed(title: PublishedTitle, findings: Findings) -> None:
     if title.package is None:
         return
     ids = sorted(rendition.id for rendition in title.package.renditions)
-    findings.same("committed-renditions", None, ids, sorted(title.tracks))
+    findings.same("committed-renditions", None, ids, sorted(title.hls.renditions))
     for rendition in title.package.renditions:
         track = title.tracks.get(rendition.id)
         if track is None or track.init is None:

@@ -8,7 +8,7 @@ from transcoder.media import MediaInfo
 from transcoder.packaging.listing import OpenObject
 from transcoder.packaging.package import Package
 from transcoder.plan import Plan
-from transcoder.verification import audio, committed, decoded, files, joins, manifests, protection, video
+from transcoder.verification import audio, committed, decoded, files, joins, manifests, protection, text, video
 from transcoder.verification.report import Findings, VerifyReport
 from transcoder.verification.title import PublishedTitle
 from transcoder.verification.track import Track, read_track
@@ -26,6 +26,7 @@ _OF_EACH_TRACK: tuple[Callable[[PublishedTitle, Track, Findings], None], ...] = 
 _OF_THE_TITLE: tuple[Callable[[PublishedTitle, Findings], None], ...] = (
     video.check_pictures,
     audio.check_sound,
+    text.check_text,
     committed.check_committed,
 )
 """When all renditions were read."""
@@ -56,7 +57,7 @@ def verify_package(
         return findings.report()
     title = PublishedTitle(open_object, hls, dash, plan=plan, media=media, package=package, keys=keys)
     track_checks = (*_OF_EACH_TRACK, decoded.check_decoded) if decode else _OF_EACH_TRACK
-    for listed in hls.renditions.values():
+    for listed in hls.of_kind("video", "audio", "trick"):
         track = title.tracks[listed.id] = read_track(open_object, listed)
         files.check_files(track, findings)
         if track.readable:

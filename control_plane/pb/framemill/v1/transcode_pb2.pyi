@@ -54,6 +54,9 @@ class _RenditionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Renditi
     RENDITION_KIND_UNSPECIFIED: _RenditionKind.ValueType  # 0
     RENDITION_KIND_VIDEO: _RenditionKind.ValueType  # 1
     RENDITION_KIND_AUDIO: _RenditionKind.ValueType  # 2
+    RENDITION_KIND_TEXT: _RenditionKind.ValueType  # 3
+    RENDITION_KIND_TRICK: _RenditionKind.ValueType  # 4
+    """One keyframe a segment, for fast forward and backward."""
 
 class RenditionKind(_RenditionKind, metaclass=_RenditionKindEnumTypeWrapper):
     """What a rendition carries."""
@@ -61,6 +64,9 @@ class RenditionKind(_RenditionKind, metaclass=_RenditionKindEnumTypeWrapper):
 RENDITION_KIND_UNSPECIFIED: RenditionKind.ValueType  # 0
 RENDITION_KIND_VIDEO: RenditionKind.ValueType  # 1
 RENDITION_KIND_AUDIO: RenditionKind.ValueType  # 2
+RENDITION_KIND_TEXT: RenditionKind.ValueType  # 3
+RENDITION_KIND_TRICK: RenditionKind.ValueType  # 4
+"""One keyframe a segment, for fast forward and backward."""
 Global___RenditionKind: _TypeAlias = RenditionKind  # noqa: Y015
 
 @_typing.final
