@@ -205,7 +205,7 @@ def _silence(track: AudioTrack, samples: int) -> Iterator[Samples]:
 
 def _runs(file: BinaryIO, track: AudioTrack, origin: Fraction) -> Iterator[tuple[int, Iterator[Samples]]]:
     """Runs of contiguous sound: the title's sample at which each starts (it may be negative), and its blocks."""
-    frames = _Peekable(_decoded(file, track.stream_index))
+    frames = _Peekable(_decoded(file, track))
     while (first := frames.peek()) is not None:
         start = math.floor((_seconds(first) - origin) * track.sample_rate + Fraction(1, 2))
         yield start, _one_run(frames, track)
@@ -260,12 +260,12 @@ def _seconds(frame: av.AudioFrame) -> Fraction:
     return frame.pts * frame.time_base
 
 
-def _decoded(file: BinaryIO, index: int) -> Iterator[av.AudioFrame]:
+def _decoded(file: BinaryIO, track: AudioTrack) -> Iterator[av.AudioFrame]:
     """Decoded frames that have a time; a damaged packet is left out, and the gap filled later."""
     with open_source(file) as container, media_errors("decoding the sound"):
-        stream = container.streams[index]
+        stream = container.streams[track.stream_index]
         assert isinstance(stream, av.audio.AudioStream)
-        for packet in chain(packets(container, stream), (None,)):
+        for packet in chain(packets(container, stream, clock=track.clock), (None,)):
             try:
                 frames = stream.codec_context.decode(packet)
             except (av.error.InvalidDataError, av.error.EOFError):

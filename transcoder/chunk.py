@@ -83,7 +83,7 @@ def encode_chunk(
             lane.prepare(stream, threads)
             source = SourcePictures(
                 container, stream, first_pts=track.pts(chunk.start), seek=seek, max_pixels=max_pixels,
-                step=max(1, round(1 / track.frame_rate / track.time_base)),
+                step=max(1, round(1 / track.frame_rate / track.time_base)), clock=track.clock,
             )  # fmt: skip
             for shown in timing.pictures(source):
                 if count == 0:

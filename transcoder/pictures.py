@@ -21,8 +21,8 @@ import av.video
 from av.packet import Packet
 
 from transcoder.errors import UnsupportedMediaError
-from transcoder.media import Keyframe
-from transcoder.source import packets
+from transcoder.media import Keyframe, SourceClock
+from transcoder.source import packets, rewind
 
 __all__ = ["Damage", "SourcePictures", "Timed"]
 
@@ -70,9 +70,11 @@ class SourcePictures:
         step: int,
         seek: Sequence[Keyframe] = (),
         max_pixels: int,
+        clock: SourceClock | None = None,
     ) -> None:
         self._container, self._stream, self._seek = container, stream, tuple(seek)
         self._first_pts, self._step, self._max_pixels = first_pts, step, max_pixels
+        self._clock = clock
         self._context = stream.codec_context
         # libav asks before it allocates a picture.
         self._context.options = {**self._context.options, "max_pixels": str(max_pixels)}
@@ -102,7 +104,7 @@ class SourcePictures:
     def _starts(self) -> Iterator[_Start]:
         """Where decoding may begin, best first."""
         for number, keyframe in enumerate(self._seek):
-            following = self._seek_to(keyframe)
+            following = packets(self._container, self._stream, clock=self._clock, start=keyframe)
             first = next(following, None)
             if first is None or not _reaches(first, keyframe):
                 continue
@@ -111,18 +113,8 @@ class SourcePictures:
                 continue
             yield _Start(chain((first,), following), earliest=earliest)
         if self._seek:
-            self._container.seek(0, backward=True)
-        yield _Start(packets(self._container, self._stream), final=True)
-
-    def _seek_to(self, keyframe: Keyframe) -> Iterator[Packet[Any]]:
-        try:
-            if keyframe.position is None:
-                self._container.seek(keyframe.dts, stream=self._stream, backward=True, any_frame=False)
-            else:
-                self._container.seek(keyframe.position, unsupported_byte_offset=True)
-        except av.error.FFmpegError:
-            return iter(())
-        return packets(self._container, self._stream)
+            rewind(self._container)
+        yield _Start(packets(self._container, self._stream, clock=self._clock), final=True)
 
     def _run_in(self, decoded: Iterator[Timed]) -> tuple[Timed | None, Timed | None]:
         """The picture that is shown at the first pts, and the one after it where that has been decoded by now."""

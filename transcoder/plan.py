@@ -21,7 +21,7 @@ from fractions import Fraction
 from transcoder.documents import Document
 from transcoder.errors import UnsupportedMediaError
 from transcoder.ladder import AudioRung, Ladder, Rendition, resolve
-from transcoder.media import MediaInfo, VideoStream
+from transcoder.media import MediaInfo, SourceClock, VideoStream
 from transcoder.packaging.drm import Encryption, KeyClass, key_class
 from transcoder.text.track import TextTrack, text_tracks
 
@@ -88,6 +88,7 @@ class VideoTrack(Document):
     frame_count: int
     renditions: tuple[Rendition, ...]
     ticks_per_picture: int | None = None
+    clock: SourceClock = Field(default=SourceClock(), description="what the source's packets are read with")
     colour: Colour = Field(default=BT709, description="what a picture means that does not say")
     peak_luminance: int = Field(default=1000, description="the brightest light of a PQ source in cd/m2")
     rotation: int = Field(default=0, description="degrees clockwise, after the flip")
@@ -130,6 +131,7 @@ class AudioTrack(Document):
     default: bool
     offset: Fraction
     end: Fraction
+    clock: SourceClock = SourceClock()
 
 
 class Plan(Document):
@@ -247,7 +249,7 @@ def _timescale(time_base: Fraction) -> int:
 
 
 def _video_track(
-    ladder: Ladder, stream: VideoStream, renditions: tuple[Rendition, ...], frame_rate: Fraction | None
+    media: MediaInfo, ladder: Ladder, stream: VideoStream, frame_rate: Fraction | None
 ) -> VideoTrack:
     """`frame_rate` is the constant rate that the ladder asks for, or None."""
     rate, count, ticks, timescale = stream.frame_rate, stream.frame_count, None, _timescale(stream.time_base)
@@ -260,7 +262,7 @@ def _video_track(
         colour=source_colour(stream), peak_luminance=peak_luminance(stream.mastering, stream.light),
         rotation=stream.rotation, mirrored=stream.mirrored, deinterlace=_deinterlace(ladder.deinterlace, stream),
         stream_index=stream.index, origin_pts=stream.start_pts, time_base=stream.time_base, timescale=timescale,
-        frame_rate=rate, frame_count=count, renditions=renditions, ticks_per_picture=ticks,
+        frame_rate=rate, frame_count=count, renditions=renditions, ticks_per_picture=ticks, clock=media.clock,
     )  # fmt: skip
 
 
@@ -277,7 +279,7 @@ def _audio_tracks(media: MediaInfo, rung: AudioRung, origin: Fraction) -> tuple[
             track=track, id=f"a{track}", stream_index=stream.index, codec=rung.codec, bitrate=rung.bitrate,
             channels=min(rung.channels, max(1, stream.channels)), sample_rate=rung.sample_rate,
             language=stream.language, title=stream.title, default=stream.index == chosen,
-            offset=stream.start - origin, end=stream.end - origin,
+            offset=stream.start - origin, end=stream.end - origin, clock=media.clock,
         )
         for track, stream in enumerate(media.audio)
     )  # fmt: skip
@@ -298,7 +300,7 @@ def plan_title(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
     if stream is None or stream.frame_count == 0:
         raise UnsupportedMediaError("the source has no video frames")
     asked = None if ladder.frame_rate == "source" else ladder.frame_rate
-    track = _video_track(ladder, stream, resolve(ladder, media), asked)
+    track = _video_track(media, ladder, stream, asked)
     step = min(quarter(track.frame_rate, ladder.segment_seconds), Fraction(LONGEST_SEGMENT_SECONDS, QUARTERS))
     shown = Fraction(track.frame_count) / track.frame_rate if asked else stream.end - stream.start
     heard = max((audio.end - stream.start for audio in media.audio), default=Fraction(0))

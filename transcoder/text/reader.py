@@ -134,7 +134,8 @@ def read_cues(
                 collectors[stream.index] = _Collector(stream, origin)
             else:
                 stream.discard = av.stream.Discard.all  # of an indexed container nothing but the text is read then
-        for packet in packets(container, *(collector.stream for collector in collectors.values())):
+        clock = tracks[0].clock if tracks else None
+        for packet in packets(container, *(collector.stream for collector in collectors.values()), clock=clock):
             collectors[packet.stream_index].add(packet)
         return {wanted[index].track: _read(collector, length, boundaries) for index, collector in collectors.items()}
 

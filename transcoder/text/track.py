@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transcoder.documents import Document
-from transcoder.media import MediaInfo, Role
+from transcoder.media import MediaInfo, Role, SourceClock
 
 __all__ = ["TextTrack", "text_tracks"]
 
@@ -22,6 +22,7 @@ class TextTrack(Document):
     default: bool
     forced: bool
     indexed: bool
+    clock: SourceClock = SourceClock()
 
 
 def text_tracks(media: MediaInfo) -> tuple[TextTrack, ...]:
@@ -32,6 +33,7 @@ def text_tracks(media: MediaInfo) -> tuple[TextTrack, ...]:
             track=track, id=f"s{track}", stream_index=stream.index, codec=stream.codec, language=stream.language,
             title=stream.title, roles=stream.roles or ("subtitle",), default=stream.index == chosen,
             forced="forced-subtitle" in stream.roles, indexed=media.container.startswith("mov"),
+            clock=media.clock,
         )
         for track, stream in enumerate(media.text)
     )  # fmt: skip
