@@ -262,7 +262,7 @@ def _video_track(
         colour=source_colour(stream), peak_luminance=peak_luminance(stream.mastering, stream.light),
         rotation=stream.rotation, mirrored=stream.mirrored, deinterlace=_deinterlace(ladder.deinterlace, stream),
         stream_index=stream.index, origin_pts=stream.start_pts, time_base=stream.time_base, timescale=timescale,
-        frame_rate=rate, frame_count=count, renditions=renditions, ticks_per_picture=ticks, clock=media.clock,
+        frame_rate=rate, frame_count=count, renditions=resolve(ladder, media), ticks_per_picture=ticks, clock=media.clock,
     )  # fmt: skip
 
 
