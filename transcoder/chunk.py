@@ -14,15 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import av
 import av.video
 
+from transcoder.deinterlacing import deinterlaced
 from transcoder.lanes import Lane
 from transcoder.media import Keyframe, VideoStream
 from transcoder.pictures import SourcePictures
 from transcoder.plan import Chunk, Segment, VideoTrack
 from transcoder.probe import Limits
 from transcoder.source import media_errors, open_source
-from transcoder.timing import timing_of
+from transcoder.timing import Timing, timing_of
 
 __all__ = ["EncodedChunk", "encode_chunk", "seek_points"]
 
@@ -73,8 +75,9 @@ def encode_chunk(
 
     Errors: UnsupportedMediaError where no picture can be decoded, or one is larger than `max_pixels`.
     """
-    timing = timing_of(track, chunk, following)
-    encoder = lane.open(track, folder, threads=threads)
+    timing: Timing[av.VideoFrame] = timing_of(track, chunk, following)
+    encoder = lane.open(track, chunk, folder, last=following is None, threads=threads)
+    start_pts = track.pts(chunk.start)
     first, count = 0, 0
     try:
         with open_source(file) as container, media_errors("encoding"):
@@ -82,10 +85,13 @@ def encode_chunk(
             assert isinstance(stream, av.video.VideoStream)
             lane.prepare(stream, threads)
             source = SourcePictures(
-                container, stream, first_pts=track.pts(chunk.start), seek=seek, max_pixels=max_pixels,
+                container, stream, seek=seek, max_pixels=max_pixels,
+                # Deinterlacing looks at the picture before, whichever chunk has it.
+                first_pts=start_pts - 1 if track.deinterlace else start_pts,
                 step=max(1, round(1 / track.frame_rate / track.time_base)), clock=track.clock,
             )  # fmt: skip
-            for shown in timing.pictures(source):
+            pictures = deinterlaced(source, track.deinterlace, threads) if track.deinterlace else source
+            for shown in timing.pictures(pictures):
                 if count == 0:
                     first = shown.tick
                 encoder.encode(shown.picture, shown.tick, starts_segment=shown.starts_segment)
@@ -96,8 +102,8 @@ def encode_chunk(
     except BaseException:
         encoder.abort()
         raise
-    damage = source.damage.between(track.pts(chunk.start), end_pts)
-    promised = sum(end_pts is None or stamp < end_pts for stamp in source.stamps)
+    damage = source.damage.between(start_pts, end_pts)
+    promised = sum(start_pts <= stamp and (end_pts is None or stamp < end_pts) for stamp in source.stamps)
     return EncodedChunk(
         files=files, start=first, end=timing.end, frames=count, mended=len(damage.mended), repeated=timing.repeated,
         lost=promised - (count - timing.repeated) if track.ticks_per_picture is None else 0,

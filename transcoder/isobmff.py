@@ -13,18 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from transcoder.boxes import Box, Cursor, Fields, boxes, damaged, find, only
-from transcoder.cenc import Protection, SampleProtection, original_format, read_protection, read_samples
+from transcoder.boxes import Box, Fields, boxes, damaged, find, only
+from transcoder.cenc import Protection, SampleProtection, read_samples
+from transcoder.media import Colour, ContentLight, MasteringDisplay
+from transcoder.sample_entry import read_sample_entry
 
 __all__ = ["Box", "InitInfo", "Sample", "SegmentInfo", "boxes", "read_init", "read_segment"]
 
 _MOST_SAMPLES = 100_000
 """In one segment. A `trun` can claim 2^32 samples in 20 bytes; ten seconds at 240 pictures/s have 2,400."""
-
-_VIDEO_FIELDS, _AUDIO_FIELDS = 78, 28
-"""Bytes of a sample entry before its boxes (8.5.2.2, 12.1.3, 12.2.3)."""
-
-_ENCRYPTED = {"encv": _VIDEO_FIELDS, "enca": _AUDIO_FIELDS}
 
 _LATEST = 1 << 60
 """Ticks that no title reaches; a larger time would not fit into 64 bits after some additions."""
@@ -52,7 +49,8 @@ class InitInfo:
     `codec_config_sha256` is over the whole `stsd` box. Nothing of it depends on one run of the encoder: Shaka
     Packager writes no `btrt`, and `esds` carries the nominal bitrate. Only times and lengths outside `stsd`
     (`mvhd`, `tkhd`, `mdhd`, `mehd`) differ between the parts of a rendition. Where the track is encrypted, scheme,
-    key id and constant IV are in `stsd` too.
+    key id and constant IV are in `stsd` too. `format` is the sample entry's type before encryption; `colour`,
+    `mastering` and `light` are what it says of the picture.
     """
 
     kind: Literal["video", "audio"]
@@ -69,6 +67,10 @@ class InitInfo:
     sample_rate: int | None = None
     channels: int | None = None
     protection: Protection | None = None
+    format: str = ""
+    colour: Colour | None = None
+    mastering: MasteringDisplay | None = None
+    light: ContentLight | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +131,19 @@ def read_init(data: bytes) -> InitInfo:
     else:
         raise damaged(f"the track is neither video nor audio but {handler!r}", hdlr.box.start)
     stsd = only(data, "stsd", only(data, "stbl", only(data, "minf", mdia)))
-    entry = _entry(data, stsd)
+    entry = read_sample_entry(data, stsd, kind)
     tkhd = Fields(data, only(data, "tkhd", trak))
     trex = Fields(data, only(data, "trex", mvex)).skip(8)
     movie = Fields(data, only(data, "mvhd", moov))
     movie_timescale = movie.skip(16 if movie.version else 8).u32()
-    size = entry.video() if kind == "video" else (None, None)
-    sound = entry.audio() if kind == "audio" else (None, None)
     return InitInfo(
         kind=kind, track_id=tkhd.skip(16 if tkhd.version else 8).u32(), timescale=timescale,
-        codecs=entry.codecs(), codec_config_sha256=hashlib.sha256(data[stsd.start : stsd.end]).hexdigest(),
+        codecs=entry.codecs, format=entry.format,
+        codec_config_sha256=hashlib.sha256(data[stsd.start : stsd.end]).hexdigest(),
         shift=_shift(data, trak, movie_timescale, timescale), default_duration=trex.u32(),
-        default_size=trex.u32(), default_flags=trex.u32(), width=size[0], height=size[1],
-        sample_rate=sound[0], channels=sound[1], protection=entry.protection,
+        default_size=trex.u32(), default_flags=trex.u32(), width=entry.width, height=entry.height,
+        sample_rate=entry.sample_rate, channels=entry.channels, protection=entry.protection,
+        colour=entry.colour, mastering=entry.mastering, light=entry.light,
     )  # fmt: skip
 
 
@@ -164,91 +166,6 @@ def read_segment(data: bytes, init: InitInfo) -> SegmentInfo:
     if not samples:
         raise damaged("the segment has no samples", 0)
     return SegmentInfo(tuple(samples), tuple(protection))
-
-
-class _SampleEntry:
-    """The only entry of a `stsd` (8.5.2; `avc1` and `avcC`: ISO/IEC 14496-15, `mp4a` and `esds`: -14).
-
-    An encrypted one has another type and keeps its own in `sinf` (8.12).
-    """
-
-    def __init__(self, data: bytes, box: Box) -> None:
-        self._data, self._box = data, box
-        self._type = box.type
-        self.protection: Protection | None = None
-        fixed = _ENCRYPTED.get(box.type)
-        if fixed is not None:
-            self._type = original_format(data, box, fixed)
-            self.protection = read_protection(data, box, fixed)
-
-    def video(self) -> tuple[int, int]:
-        fields = Cursor(self._data, self._box, self._box.body)
-        fields.take(24)
-        return fields.number(2), fields.number(2)
-
-    def audio(self) -> tuple[int, int]:
-        fields = Cursor(self._data, self._box, self._box.body)
-        fields.take(16)
-        channels = fields.number(2)
-        fields.take(6)
-        return fields.u32() >> 16, channels
-
-    def codecs(self) -> str:
-        """The `codecs` parameter of RFC 6381, section 3: encryption does not change it."""
-        if self._type == "avc1":
-            config = self._child("avcC", fixed=_VIDEO_FIELDS)
-            profile, compatibility, level = config.take(4)[1:]
-            return f"avc1.{profile:02x}{compatibility:02x}{level:02x}"
-        if self._type == "mp4a":
-            return _aac_codecs(self._child("esds", fixed=_AUDIO_FIELDS))
-        raise damaged(f"the sample entry {self._type!r} is not one that Framemill writes", self._box.start)
-
-    def _child(self, kind: str, fixed: int) -> Cursor:
-        if self._box.end - self._box.body < fixed:
-            raise damaged(f"{self._box.type!r} is too short", self._box.start)
-        box = only(self._data, kind, self._box._replace(body=self._box.body + fixed))
-        return Cursor(self._data, box, box.body)
-
-
-def _entry(data: bytes, stsd: Box) -> _SampleEntry:
-    fields = Fields(data, stsd)
-    if fields.u32() != 1:
-        raise damaged("the track has more than one sample entry", stsd.start)
-    entries = list(boxes(data, stsd._replace(body=fields.position)))
-    if len(entries) != 1:
-        raise damaged("the track has not exactly one sample entry", stsd.start)
-    return _SampleEntry(data, entries[0])
-
-
-def _aac_codecs(esds: Cursor) -> str:
-    """`mp4a.40.N` from the descriptors of an `esds` box (ISO/IEC 14496-1, 7.2.6)."""
-    esds.take(4)
-    _descriptor(esds, 0x03)
-    esds.take(2)
-    flags = esds.number(1)
-    esds.take((2 if flags & 0x80 else 0) + (2 if flags & 0x20 else 0))
-    if flags & 0x40:
-        esds.take(esds.number(1))
-    _descriptor(esds, 0x04)
-    object_type = esds.number(1)
-    esds.take(12)
-    if object_type != 0x40:
-        return f"mp4a.{object_type:02x}"
-    _descriptor(esds, 0x05)
-    first = esds.number(2)
-    kind = first >> 11
-    # 31 escapes to six more bits (ISO/IEC 14496-3, 1.6.2.1).
-    return f"mp4a.40.{32 + (first >> 5 & 0x3F) if kind == 31 else kind}"
-
-
-def _descriptor(cursor: Cursor, tag: int) -> None:
-    """Step into a descriptor: its tag and its length of up to four bytes (ISO/IEC 14496-1, 8.3.3)."""
-    if cursor.number(1) != tag:
-        raise damaged(f"{cursor.box.type!r} has no descriptor {tag}", cursor.box.start)
-    for _ in range(4):
-        if not cursor.number(1) & 0x80:
-            return
-    raise damaged("a descriptor's length is too long", cursor.box.start)
 
 
 def _shift(data: bytes, trak: Box, movie_timescale: int, timescale: int) -> int:

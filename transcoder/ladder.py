@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import re
 from fractions import Fraction
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, NamedTuple
 
-import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from transcoder.colour import assumed, delivered, is_rgb
 from transcoder.documents import Document
-from transcoder.errors import InvalidInputError
-from transcoder.media import Colour, ContentLight, MasteringDisplay, MediaInfo
+from transcoder.media import Colour, ContentLight, MasteringDisplay, MediaInfo, VideoStream
+from transcoder.picture_size import fit
+from transcoder.vbv import join_bits
 
 __all__ = [
     "BUILT_IN",
     "AudioRung",
+    "Deinterlacing",
     "FrameRate",
     "Ladder",
     "QualityRequest",
     "Rendition",
     "VideoCodec",
     "VideoRung",
-    "load_ladder",
-    "parse_ladder",
     "resolve",
+    "source_colour",
 ]
 
 VideoCodec = Literal["h264", "hevc", "av1"]
+
+Deinterlacing = Literal["auto", "always", "never"]
+"""Whether interlaced pictures are made progressive: where the source was found to be interlaced, or as one says."""
 
 _RATE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?|[0-9]{1,6}/[1-9][0-9]{0,3}")
 
@@ -56,19 +58,59 @@ FrameRate = Annotated[Literal["source"] | Fraction, BeforeValidator(_frame_rate)
 RenditionId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
 
+class _Choice(NamedTuple):
+    """What an encoder takes: presets from fast to slow, the default, and the range and default of crf."""
+
+    presets: tuple[str, ...]
+    preset: str
+    best: int
+    worst: int
+    crf: int
+
+
+_X26 = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+
+_CHOICES: dict[str, _Choice] = {
+    "h264": _Choice(_X26, "veryfast", 0, 51, 23),
+    "hevc": _Choice(_X26, "veryfast", 0, 51, 26),
+    "av1": _Choice(tuple(str(number) for number in range(13, -1, -1)), "9", 1, 63, 35),
+}
+
+
 class VideoRung(Document):
-    """One video rendition as asked for. Bitrates in bits per second; `buffer` is the VBV size in bits."""
+    """One video rendition as asked for. Bitrates in bits per second; `buffer` is the VBV size in bits.
+
+    `bits` a sample are the source's where they are not given, 8 or 10; 8 for H.264. `preset` is the encoder's word for
+    how much it tries: x264's and x265's names, SVT-AV1's numbers. `crf` is the quality that is aimed at below
+    `max_bitrate`: smaller is better.
+    """
 
     id: RenditionId
     height: int = Field(ge=16, le=4320)
     codec: VideoCodec = "h264"
-    bits: Literal[8, 10] = 8
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
-        "veryfast"
-    )
-    crf: int = Field(default=23, ge=0, le=51)
+    bits: Literal[8, 10] | None = None
+    preset: str | None = None
+    crf: int | None = None
     max_bitrate: int = Field(ge=10_000, le=200_000_000)
     buffer: int = Field(ge=10_000, le=400_000_000)
+
+    @field_validator("preset", mode="before")
+    @classmethod
+    def _preset_is_the_codecs(cls, value: object, info: ValidationInfo) -> object:
+        choice = _CHOICES.get(info.data.get("codec", ""))
+        if value is None or choice is None or isinstance(value, bool):
+            return value
+        if str(value) not in choice.presets:
+            raise ValueError(f"a preset of {info.data['codec']} is one of {', '.join(choice.presets)}")
+        return str(value)
+
+    @field_validator("crf")
+    @classmethod
+    def _crf_is_the_codecs(cls, value: int | None, info: ValidationInfo) -> int | None:
+        choice = _CHOICES.get(info.data.get("codec", ""))
+        if value is not None and choice is not None and not choice.best <= value <= choice.worst:
+            raise ValueError(f"the crf of {info.data['codec']} lies between {choice.best} and {choice.worst}")
+        return value
 
 
 class AudioRung(Document):
@@ -99,6 +141,7 @@ class Ladder(Document):
     name: str = Field(min_length=1, max_length=64)
     segment_seconds: int = Field(default=4, ge=1, le=10)
     frame_rate: FrameRate = "source"
+    deinterlace: Deinterlacing = "auto"
     video: tuple[VideoRung, ...] = Field(min_length=1, max_length=16)
     audio: AudioRung = AudioRung()
     quality: QualityRequest = QualityRequest()
@@ -112,7 +155,11 @@ class Ladder(Document):
 
 
 class Rendition(Document):
-    """One video rendition of one source: a rung with its exact, even picture size."""
+    """One video rendition of one source: a rung with its exact, even picture size and its colour, all specified.
+
+    `mastering` and `light` are there where the picture is PQ. `join` is how many bits of the buffer every chunk leaves
+    for the next one (transcoder/vbv.py).
+    """
 
     id: str
     codec: VideoCodec
@@ -126,81 +173,72 @@ class Rendition(Document):
     crf: int
     max_bitrate: int
     buffer: int
+    join: int = 0
 
 
-def _rung(height: int, kbps: int) -> VideoRung:
-    return VideoRung(id=f"v{height}", height=height, max_bitrate=kbps * 1000, buffer=kbps * 1500)
+def _ladder(codec: VideoCodec, *caps: tuple[int, int]) -> Ladder:
+    """A ladder of one codec: lines and kilobits a second at most; the buffer holds a second and a half of that."""
+    return Ladder(
+        name=codec,
+        video=tuple(
+            VideoRung(id=f"v{lines}", height=lines, codec=codec, max_bitrate=kbps * 1000, buffer=kbps * 1500)
+            for lines, kbps in caps
+        ),
+    )
 
 
 BUILT_IN: dict[str, Ladder] = {
-    "h264": Ladder(
-        name="h264",
-        video=(_rung(1080, 6000), _rung(720, 3000), _rung(480, 1500), _rung(360, 800), _rung(240, 400)),
-    ),
+    "h264": _ladder("h264", (1080, 6000), (720, 3000), (480, 1500), (360, 800), (240, 400)),
+    "hevc": _ladder("hevc", (1080, 4000), (720, 2000), (480, 1000), (360, 540), (240, 270)),
+    "av1": _ladder("av1", (1080, 3400), (720, 1700), (480, 850), (360, 450), (240, 225)),
 }
 
 
-def load_ladder(name_or_path: str) -> Ladder:
-    """A built-in ladder by name, or one from a YAML or JSON file.
-
-    Errors: InvalidInputError with the place of each mistake in `details["fields"]`.
-    """
-    if name_or_path in BUILT_IN:
-        return BUILT_IN[name_or_path]
-    path = Path(name_or_path)
-    if path.suffix.lower() not in {".yaml", ".yml", ".json"}:
-        raise InvalidInputError(
-            f"there is no ladder named {name_or_path!r}: the built-in ones are {', '.join(BUILT_IN)}; "
-            "a file must end in .yaml, .yml or .json"
-        )
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
-    except OSError as error:
-        raise InvalidInputError(f"the ladder file cannot be read: {error.strerror}") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise InvalidInputError(f"the ladder file is not valid: {error}") from error
-    return parse_ladder(document)
-
-
-def parse_ladder(document: Any) -> Ladder:
-    """A ladder from parsed YAML or JSON. Errors: InvalidInputError that names each wrong field."""
-    try:
-        return Ladder.model_validate(document)
-    except ValidationError as error:
-        fields = {".".join(str(part) for part in e["loc"]) or "ladder": e["msg"] for e in error.errors()}
-        reasons = "; ".join(f"{field}: {reason}" for field, reason in fields.items())
-        raise InvalidInputError(f"the ladder is not valid: {reasons}", {"fields": fields}) from error
-
-
-def _even(value: Fraction | int) -> int:
-    return max(2, 2 * round(Fraction(value) / 2))
-
-
 def resolve(ladder: Ladder, media: MediaInfo) -> tuple[Rendition, ...]:
-    """The ladder's video renditions for this source: never above its size, no two the same, at least one.
+    """The ladder's video renditions for this source: never above its size, no two the same, at least one a codec.
 
     A rung's `height` counts lines of the picture's shorter side, so that a portrait clip gets the same
     quality steps as a landscape one. Rungs keep the display aspect ratio; sizes are even (4:2:0 chroma).
-    A source that is smaller than the lowest rung gets that rung at the source's own size.
+    A source that is smaller than the lowest rung gets that rung at the source's own size. Two rungs of one height are
+    both wanted; two of different heights that come out at one size are not.
+
+    Errors: UnsupportedMediaError for colours that cannot be converted.
     """
     stream = media.main_video
     if stream is None:
         return ()
-    width, height = stream.display_size
-    short = min(width, height)
-    rungs = [rung for rung in ladder.video if rung.height <= short]
-    if not rungs:
-        rungs = [min(ladder.video, key=lambda rung: rung.height)]
-    found: dict[tuple[int, int], Rendition] = {}
+    short = min(stream.display_size)
+    rungs: list[VideoRung] = []
+    for codec in dict.fromkeys(rung.codec for rung in ladder.video):
+        own = [rung for rung in ladder.video if rung.codec == codec]
+        rungs += [rung for rung in own if rung.height <= short] or [min(own, key=lambda rung: rung.height)]
+    found: dict[tuple[str, int, int, int], int] = {}
+    renditions = []
     for rung in sorted(rungs, key=lambda rung: -rung.height):
-        lines = min(rung.height, short)
-        size = (_even(Fraction(width * lines, short)), _even(Fraction(height * lines, short)))
-        found.setdefault(
-            size,
-            Rendition(
-                id=rung.id, codec=rung.codec, width=size[0], height=size[1], preset=rung.preset, crf=rung.crf,
-                max_bitrate=rung.max_bitrate, buffer=rung.buffer,
-            ),
-        )  # fmt: skip
-    return tuple(found.values())
+        rendition = _rendition(ladder, rung, stream)
+        same = found.setdefault((rung.codec, rendition.bits, rendition.width, rendition.height), rung.height)
+        if same == rung.height:
+            renditions.append(rendition)
+    return tuple(renditions)
+
+
+def _rendition(ladder: Ladder, rung: VideoRung, stream: VideoStream) -> Rendition:
+    choice = _CHOICES[rung.codec]
+    bits: Literal[8, 10] = rung.bits or (10 if stream.bits > 8 and rung.codec != "h264" else 8)
+    source = source_colour(stream)
+    colour = delivered(source, bits=bits, hdr=bits == 10 and rung.codec != "h264")
+    width, height = fit(stream.display_size, rung.height, rung.codec)
+    return Rendition(
+        id=rung.id, codec=rung.codec, width=width, height=height, bits=bits, colour=colour,
+        mastering=stream.mastering if colour.hdr == "pq" else None,
+        light=stream.light if colour.hdr == "pq" else None,
+        preset=rung.preset or choice.preset, crf=choice.crf if rung.crf is None else rung.crf,
+        max_bitrate=rung.max_bitrate, buffer=rung.buffer,
+        # The shortest chunk but for the last is a quarter segment: the first one.
+        join=join_bits(rung.max_bitrate, rung.buffer, Fraction(ladder.segment_seconds, 4)),
+    )  # fmt: skip
+
+
+def source_colour(stream: VideoStream) -> Colour:
+    """What the pictures of a stream are taken for. Errors: UnsupportedMediaError."""
+    return assumed(stream.colour, width=stream.width, height=stream.height, rgb=is_rgb(stream.pixel_format))

@@ -16,6 +16,7 @@ from transcoder.audio import encode_audio
 from transcoder.chunk import encode_chunk
 from transcoder.errors import VerificationError
 from transcoder.isobmff import InitInfo, read_init, read_segment
+from transcoder.ladder import Rendition
 from transcoder.lanes import open_lane
 from transcoder.media import Keyframe
 from transcoder.packaging.drm import CENC_SAMPLES
@@ -23,6 +24,7 @@ from transcoder.packaging.keys import Encryptor
 from transcoder.packaging.packager import Protected, package_part
 from transcoder.plan import AudioTrack, Chunk, Segment, VideoTrack
 from transcoder.results import RenditionPart, SegmentResult
+from transcoder.sample_entry import light_boxes, with_boxes
 
 __all__ = ["MadePart", "make_audio_parts", "make_video_part"]
 
@@ -74,6 +76,7 @@ def make_video_part(
     files: dict[str, Path] = {}
     for rendition in track.renditions:
         made = packaged[rendition.id]
+        _add_light(made.init, rendition)
         wanted = [segment.number for segment in chunk.segments]
         if list(made.segments) != wanted:
             raise VerificationError(
@@ -135,6 +138,13 @@ def _protected(encryptor: Encryptor | None, inputs: Mapping[str, tuple[str, int]
         return None
     keys = {name: encryptor.input_key(rendition, first, attempt) for name, (rendition, first) in inputs.items()}
     return Protected(encryptor.encryption, keys)
+
+
+def _add_light(init: Path, rendition: Rendition) -> None:
+    """Shaka Packager drops what the sample entry says about mastering display and content light."""
+    extra = light_boxes(rendition.mastering, rendition.light)
+    if extra:
+        init.write_bytes(with_boxes(init.read_bytes(), extra))
 
 
 def _names(rendition: str, init: Path, segments: dict[int, Path]) -> dict[str, Path]:

@@ -17,11 +17,15 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Literal
 
+from pydantic import Field
+
+from transcoder.colour import BT709, peak_luminance
 from transcoder.documents import Document
 from transcoder.errors import UnsupportedMediaError
-from transcoder.ladder import AudioRung, Ladder, Rendition, resolve
-from transcoder.media import MediaInfo, SourceClock, VideoStream
+from transcoder.ladder import AudioRung, Deinterlacing, Ladder, Rendition, resolve, source_colour
+from transcoder.media import Colour, MediaInfo, SourceClock, VideoStream
 from transcoder.packaging.drm import Encryption, KeyClass, key_class
 from transcoder.text.track import TextTrack, text_tracks
 
@@ -248,9 +252,7 @@ def _timescale(time_base: Fraction) -> int:
     return scale if scale >= COARSEST_TIMESCALE else scale * math.ceil(10 * COARSEST_TIMESCALE / scale)
 
 
-def _video_track(
-    media: MediaInfo, ladder: Ladder, stream: VideoStream, frame_rate: Fraction | None
-) -> VideoTrack:
+def _video_track(media: MediaInfo, ladder: Ladder, stream: VideoStream, frame_rate: Fraction | None) -> VideoTrack:
     """`frame_rate` is the constant rate that the ladder asks for, or None."""
     rate, count, ticks, timescale = stream.frame_rate, stream.frame_count, None, _timescale(stream.time_base)
     if frame_rate is not None:
@@ -262,7 +264,8 @@ def _video_track(
         colour=source_colour(stream), peak_luminance=peak_luminance(stream.mastering, stream.light),
         rotation=stream.rotation, mirrored=stream.mirrored, deinterlace=_deinterlace(ladder.deinterlace, stream),
         stream_index=stream.index, origin_pts=stream.start_pts, time_base=stream.time_base, timescale=timescale,
-        frame_rate=rate, frame_count=count, renditions=resolve(ladder, media), ticks_per_picture=ticks, clock=media.clock,
+        frame_rate=rate, frame_count=count, renditions=resolve(ladder, media), ticks_per_picture=ticks,
+        clock=media.clock,
     )  # fmt: skip
 
 

@@ -9,9 +9,11 @@ from typing import Protocol
 import av
 import av.video
 
-from transcoder.plan import VideoTrack
+from transcoder.ladder import Rendition
+from transcoder.plan import Chunk, VideoTrack
+from transcoder.vbv import Budget, chunk_budget
 
-__all__ = ["ChunkEncoder", "Lane"]
+__all__ = ["ChunkEncoder", "Lane", "budget_of", "presentation_delay", "rendition_paths"]
 
 
 class ChunkEncoder(Protocol):
@@ -39,9 +41,17 @@ class Lane(Protocol):
         """Configure the source's decoder before the first packet."""
         ...
 
-    def open(self, track: VideoTrack, folder: Path, *, threads: int) -> ChunkEncoder:
-        """The encoder of one chunk, writing below `folder`."""
+    def open(self, track: VideoTrack, chunk: Chunk, folder: Path, *, last: bool, threads: int) -> ChunkEncoder:
+        """The encoder of one chunk, writing below `folder`. The `last` chunk leaves nothing for a next one."""
         ...
+
+
+def budget_of(rendition: Rendition, chunk: Chunk, *, last: bool) -> Budget:
+    """What a chunk of a rendition may spend, so that it joins its neighbours without emptying a decoder's buffer."""
+    return chunk_budget(
+        rendition.max_bitrate, rendition.buffer, rendition.join, chunk.end - chunk.start,
+        first=chunk.index == 0, last=last,
+    )  # fmt: skip
 
 
 def presentation_delay(track: VideoTrack, reordered: int) -> int:

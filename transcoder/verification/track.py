@@ -10,13 +10,11 @@ from fractions import Fraction
 from typing import Literal
 
 from transcoder.errors import NotFoundError, VerificationError
-from transcoder.isobmff import InitInfo, Sample, SegmentInfo, read_init, read_segment
+from transcoder.isobmff import InitInfo, SegmentInfo, read_init, read_segment
 from transcoder.packaging.listing import ListedRendition, ListedSegment, OpenObject
+from transcoder.verification.random_access import stands_alone
 
 __all__ = ["Track", "TrackSegment", "read_track"]
-
-_IDR = 5
-"""nal_unit_type of a coded slice of an IDR picture (ITU-T H.264, table 7-1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +137,7 @@ def read_track(open_object: OpenObject, listed: ListedRendition) -> Track:
 
 def _add(track: Track, init: InitInfo, listed: ListedSegment, info: SegmentInfo, data: bytes) -> None:
     first = info.samples[0]
-    real_sync = first.sync and (init.kind == "audio" or _has_idr(data, first))
+    real_sync = first.sync and stands_alone(data[first.offset : first.offset + first.size], init.format)
     digest = hashlib.sha256(data).hexdigest()
     track.segments.append(
         TrackSegment(listed, info.decode_start, info.start, info.end, info.frames, real_sync, len(data), digest)
@@ -147,13 +145,3 @@ def _add(track: Track, init: InitInfo, listed: ListedSegment, info: SegmentInfo,
     track.pts.extend(sample.pts for sample in info.samples)
     track.dts.extend(sample.dts for sample in info.samples)
     track.steps.extend(sample.duration for sample in info.samples)
-
-
-def _has_idr(data: bytes, sample: Sample) -> bool:
-    """Whether an AVC sample holds an IDR slice: a flag can lie (ISO/IEC 14496-15, 5.3.3.1, 4-byte lengths)."""
-    position, end = sample.offset, sample.offset + sample.size
-    while position + 5 <= end:
-        if data[position + 4] & 0x1F == _IDR:
-            return True
-        position += 4 + int.from_bytes(data[position : position + 4])
-    return False

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from transcoder.errors import InvalidInputError
-from transcoder.ladder import BUILT_IN, load_ladder, parse_ladder, resolve
+from transcoder.ladder import BUILT_IN, resolve
+from transcoder.ladder_file import load_ladder, parse_ladder
 from transcoder.media import MediaInfo, VideoStream
 
 

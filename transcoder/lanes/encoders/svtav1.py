@@ -1,0 +1,51 @@
+"""AV1 by SVT-AV1."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+
+from transcoder.ladder import Rendition
+from transcoder.lanes.encoders.base import EncoderSettings
+from transcoder.media import MasteringDisplay
+from transcoder.vbv import Budget
+
+__all__ = ["settings"]
+
+_MOST_PARALLEL = 6
+
+# The library tells of itself on stderr, unless this says that only errors are of interest.
+os.environ.setdefault("SVT_LOG", "1")
+
+
+def settings(rendition: Rendition, _: Fraction, budget: Budget, threads: int) -> EncoderSettings:
+    """A key frame where a segment starts and nowhere else, the same sequence header in every chunk.
+
+    Pictures that are decoded ahead are hidden in the temporal unit of the one that is shown (AV1, 7.5), so samples are
+    in the order of presentation. The number of threads does not change the output.
+    """
+    parameters = [
+        "keyint=-1", "scd=0", "enable-overlays=0", "pred-struct=2", f"lp={min(threads, _MOST_PARALLEL)}",
+    ]  # fmt: skip
+    if rendition.mastering:
+        parameters.append(f"mastering-display={_mastering(rendition.mastering)}")
+    if rendition.light:
+        parameters.append(f"content-light={rendition.light.max_content},{rendition.light.max_average}")
+    return EncoderSettings(
+        name="libsvtav1",
+        pixel_format="yuv420p" if rendition.bits == 8 else "yuv420p10le",
+        options={
+            "preset": rendition.preset,
+            "crf": str(rendition.crf),
+            "maxrate": str(budget.max_bitrate),
+            "bufsize": str(budget.buffer),
+            "svtav1-params": ":".join(parameters),
+        },
+    )
+
+
+def _mastering(display: MasteringDisplay) -> str:
+    """Decimal chromaticities and candela a square metre; SVT-AV1 turns them into fixed point (AV1, 6.7.4)."""
+    points = (("G", display.green), ("B", display.blue), ("R", display.red), ("WP", display.white))
+    places = "".join(f"{name}({float(x):.6f},{float(y):.6f})" for name, (x, y) in points)
+    return f"{places}L({float(display.max_luminance):.4f},{float(display.min_luminance):.6f})"

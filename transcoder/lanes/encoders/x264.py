@@ -1,0 +1,52 @@
+"""H.264 by libx264."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from transcoder.ladder import Rendition
+from transcoder.lanes.encoders.base import EncoderSettings, reordering
+from transcoder.lanes.encoders.levels import avc_level
+from transcoder.vbv import Budget
+
+__all__ = ["settings"]
+
+_REFERENCES = {
+    "ultrafast": 1, "superfast": 1, "veryfast": 1, "faster": 2, "fast": 2, "medium": 3, "slow": 5, "slower": 8,
+    "veryslow": 16,
+}  # fmt: skip
+"""Reference pictures of each preset (x264, `x264_param_default_preset`)."""
+
+
+def settings(rendition: Rendition, frame_rate: Fraction, budget: Budget, threads: int) -> EncoderSettings:
+    """Closed GOPs of one segment each, the same parameter sets in every chunk."""
+    depth = reordering(frame_rate)
+    factor = 3000 if rendition.bits > 8 else 1000 if rendition.preset == "ultrafast" else 1250
+    level, references = avc_level(
+        rendition.width, rendition.height, frame_rate, rendition.max_bitrate, rendition.buffer,
+        references=_REFERENCES[rendition.preset], factor=factor,
+    )  # fmt: skip
+    parameters = [
+        # One IDR a segment and no other: the rungs stay aligned, and every GOP is closed.
+        "keyint=infinite", "scenecut=0", "open-gop=0", "b-pyramid=none",
+        # Keeps the content out of the parameter sets.
+        "stitchable=1",
+        f"level={level}", f"ref={references}",
+    ]  # fmt: skip
+    if not depth:
+        parameters.append("bframes=0")
+    return EncoderSettings(
+        name="libx264",
+        pixel_format="yuv420p" if rendition.bits == 8 else "yuv420p10le",
+        options={
+            "preset": rendition.preset,
+            "crf": str(rendition.crf),
+            "maxrate": str(budget.max_bitrate),
+            "bufsize": str(budget.buffer),
+            "rc_init_occupancy": str(budget.initial),
+            "forced-idr": "1",
+            "threads": str(threads),
+            "x264-params": ":".join(parameters),
+        },
+        reordered=depth,
+    )

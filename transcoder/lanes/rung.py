@@ -1,0 +1,67 @@
+"""One rendition of one chunk: from scaled pictures to fragmented MP4."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.video
+from av.bitstream import BitStreamFilterContext
+from av.packet import Packet
+
+from transcoder.fragments import FragmentWriter
+from transcoder.ladder import Rendition
+from transcoder.lanes.base import presentation_delay
+from transcoder.lanes.encoders import settings
+from transcoder.plan import VideoTrack
+from transcoder.vbv import Budget
+
+__all__ = ["RungEncoder"]
+
+_LIMITED = 1
+"""AVCOL_RANGE_MPEG."""
+
+
+class RungEncoder:
+    """An encoder and its file. Pictures come in the rendition's size and format, in presentation order."""
+
+    def __init__(self, rendition: Rendition, track: VideoTrack, budget: Budget, path: Path, threads: int) -> None:
+        chosen = settings(rendition, track.frame_rate, budget, threads)
+        self._writer = FragmentWriter(path, track.timescale, presentation_delay(track, chosen.reordered))
+        stream = self._writer.container.add_stream(chosen.name, rate=track.frame_rate, options=dict(chosen.options))
+        assert isinstance(stream, av.video.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = rendition.width, rendition.height, chosen.pixel_format
+        context = stream.codec_context
+        context.time_base = Fraction(1, track.timescale)
+        context.thread_count = threads
+        context.color_primaries, context.color_trc = rendition.colour.primaries, rendition.colour.transfer
+        context.colorspace, context.color_range = rendition.colour.matrix, _LIMITED
+        if chosen.tag:
+            context.codec_tag = chosen.tag
+        self._stream = stream
+        self._filter = (
+            BitStreamFilterContext(chosen.bitstream_filter, rendition.codec) if chosen.bitstream_filter else None
+        )
+
+    def encode(self, frame: av.VideoFrame) -> None:
+        """Take the next picture; its `pts` is in ticks of the title."""
+        self._add(self._stream.encode(frame))
+
+    def finish(self, end: int) -> None:
+        """Flush; the last picture ends at tick `end`."""
+        self._add(self._stream.encode(None))
+        self._writer.finish(end)
+
+    def abort(self) -> None:
+        """Let go of the file; it is of no use."""
+        self._writer.abort()
+
+    def _add(self, packets: Sequence[Packet[Any]]) -> None:
+        if self._filter is None:
+            self._writer.add(packets)
+            return
+        for packet in packets:
+            self._writer.add(self._filter.filter(packet))
