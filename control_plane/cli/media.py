@@ -27,7 +27,8 @@ from control_plane.cli.exits import CHECK_FAILED, DONE
 from control_plane.cli.keys_file import KeysFile, read_keys
 from control_plane.settings import Settings
 from transcoder.errors import InvalidInputError, ResourceMissingError, UnsupportedMediaError
-from transcoder.ladder import Ladder, load_ladder
+from transcoder.ladder import Ladder
+from transcoder.ladder_file import load_ladder
 from transcoder.lanes import open_lane
 from transcoder.media import MediaInfo
 from transcoder.packaging.drm import Scheme
