@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from cluster.documents import Commit
 from transcoder.media import MediaInfo
@@ -11,6 +12,9 @@ from transcoder.plan import Plan
 from transcoder.verification import VerifyReport
 
 __all__ = ["job_report"]
+
+MOST_WARNINGS = 100
+"""So many warnings are in a report: the damage of a bad source has no end."""
 
 
 def job_report(
@@ -22,7 +26,8 @@ def job_report(
     wall_seconds: float,
 ) -> dict[str, object]:
     """The content of `report.json`. Sizes in bytes, rates in bits per second, times in seconds."""
-    warnings = dict.fromkeys([*media.warnings, *(w for commit in commits for w in commit.result.warnings)])
+    results = [commit.result for commit in sorted(commits, key=lambda commit: str(commit.key))]
+    warnings = dict.fromkeys([*media.warnings, *(warning for result in results for warning in result.warnings)])
     return {
         "version": 1,
         "durationSeconds": float(plan.duration),
@@ -37,14 +42,25 @@ def job_report(
             "sizeBytes": media.size_bytes,
             "video": media.main_video.codec if media.main_video else None,
             "audio": [audio.codec for audio in media.audio],
-            "frames": plan.video.frame_count if plan.video else None,
+            "frames": media.main_video.frame_count if media.main_video else None,
+            "truncated": media.truncated,
             "frameRate": str(plan.video.frame_rate) if plan.video else None,
+        },
+        "pictures": {
+            "planned": plan.video.frame_count if plan.video else 0,
+            "lost": package.lost,
+            "mended": sum(result.mended for result in results),
+            "repeated": package.repeated,
         },
         "encryption": {"scheme": plan.encryption.scheme} if plan.encryption else None,
         "renditions": [_rendition(package, rendition) for rendition in package.renditions],
         "verification": verified.model_dump(mode="json"),
-        "warnings": list(warnings),
+        "warnings": [*islice(warnings, MOST_WARNINGS), *_left_out(len(warnings))],
     }
+
+
+def _left_out(count: int) -> list[str]:
+    return [f"{count - MOST_WARNINGS} more warnings are left out"] if count > MOST_WARNINGS else []
 
 
 def _rendition(package: Package, rendition: PublishedRendition) -> dict[str, object]:

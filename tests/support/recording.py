@@ -59,7 +59,7 @@ class RecordingLane:
     def prepare(self, stream: av.video.VideoStream, threads: int) -> None:
         stream.codec_context.thread_count = threads
 
-    def open(self, track: VideoTrack, folder: Path, *, threads: int) -> ChunkEncoder:
+    def open(self, track: VideoTrack, chunk: Chunk, folder: Path, *, last: bool, threads: int) -> ChunkEncoder:
         self._track = track
         return self
 

@@ -118,7 +118,9 @@ def _keep(made: MadePart, folder: Path) -> PartResult:
         for segment in rendition.segments:
             name = f"{rendition.rendition}/{segment.number}.m4s"
             (folder / segment_path(rendition.rendition, segment.number)).write_bytes(made.files[name].read_bytes())
-    return PartResult(renditions=made.renditions)
+    return PartResult(
+        renditions=made.renditions, lost=made.lost, mended=made.mended, repeated=made.repeated, warnings=made.warnings
+    )
 
 
 def write_manifests(folder: Path, package: Package, *, now: datetime = NOW) -> None:

@@ -128,12 +128,17 @@ class PublishedRendition(Document):
 
 
 class Package(Document):
-    """The published streams of a title at one moment. `duration` is the planned length in seconds."""
+    """The published streams of a title at one moment. `duration` is the planned length in seconds, `segment_duration`
+    that of the longest planned segment. `lost` and `repeated` count the source's pictures that are not there, and
+    those that are there a second time.
+    """
 
     renditions: tuple[PublishedRendition, ...]
     segment_duration: Fraction
     duration: Fraction
     final: bool
+    lost: int = 0
+    repeated: int = 0
 
     @property
     def video(self) -> tuple[PublishedRendition, ...]:
@@ -242,7 +247,9 @@ def build(
     ]
     return Package(
         renditions=(*pictures, *(sound for sound in sounds if sound is not None), *texts),
-        segment_duration=plan.segment_duration, duration=plan.duration, final=final,
+        segment_duration=plan.longest_segment, duration=plan.duration, final=final,
+        lost=sum(video[chunk.index].lost for chunk in chunks if plan.video),
+        repeated=sum(video[chunk.index].repeated for chunk in chunks if plan.video),
     )  # fmt: skip
 
 

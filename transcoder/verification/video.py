@@ -25,7 +25,10 @@ def check_pictures(title: PublishedTitle, findings: Findings) -> None:
         return
     top = video[0]
     source = title.media.main_video if title.media else None
-    frames = plan.video.frame_count if plan and plan.video else source.frame_count if source else len(top.pts)
+    frames = source.frame_count if source else len(top.pts)
+    if plan and plan.video:
+        lost, repeated = (title.package.lost, title.package.repeated) if title.package else (0, 0)
+        frames = plan.video.frames(lost=lost, repeated=repeated)
     length = plan.duration if plan else source.end - source.start if source else top.end
     for track in video:
         findings.same("frame-count", track.id, frames, len(track.pts))
