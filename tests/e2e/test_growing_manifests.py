@@ -34,13 +34,7 @@ def growing(title: titles.Title, tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _publish(folder: Path, title: titles.Title, chunks: int, now: datetime, *, final: bool = False) -> None:
-    """Replace each manifest whole, as the object store does: a player never sees half of one."""
-    draft = folder / "draft"
-    titles.write_manifests(draft, title.package(final=final, chunks=chunks), now=now)
-    for path in draft.rglob("*.m*"):
-        target = folder / path.relative_to(draft)
-        target.parent.mkdir(exist_ok=True)
-        path.replace(target)
+    titles.publish(folder, title.package(final=final, chunks=chunks), now)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ answers for `/__players__/`, everything else goes to the server under test, with
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -109,6 +110,21 @@ class Player:
         """Go to `seconds` and wait until a picture from there is shown."""
         await self.page.evaluate(f"() => window.bench.seek({seconds!r})")
         return await self._reach("() => window.bench.arrived || window.bench.errors.length > 0")
+
+    async def show_text(self, index: int = 0) -> None:
+        """Choose a text track, in the order of the manifest."""
+        await self.page.evaluate(f"() => window.bench.showText({index})")
+
+    async def text_shown(self) -> list[str]:
+        """What the cues on the screen say now, as people read it: without markup and entities."""
+        shown: list[str] = await self.page.evaluate("() => window.bench.textShown()")
+        return shown
+
+    async def until_text(self, text: str) -> PlayerState:
+        """Wait until a cue that says this is on the screen."""
+        return await self._reach(
+            f"() => window.bench.textShown().includes({json.dumps(text)}) || window.bench.errors.length > 0"
+        )
 
     async def pause(self) -> None:
         """Stop the media clock, for a screenshot of one known frame."""

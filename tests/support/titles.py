@@ -27,8 +27,10 @@ from transcoder.part import MadePart, make_audio_parts, make_video_part
 from transcoder.plan import Plan, plan_title
 from transcoder.probe import probe
 from transcoder.results import PartResult
+from transcoder.text.reader import read_cues
+from transcoder.text.segments import make_text_part, segment_starts
 
-__all__ = ["LADDER", "NOW", "SHORT", "VARIABLE", "Title", "make_title", "write_manifests"]
+__all__ = ["LADDER", "NOW", "SHORT", "VARIABLE", "Title", "make_title", "publish", "write_manifests"]
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -59,19 +61,24 @@ class Title:
     plan: Plan
     video: dict[int, PartResult]
     audio: dict[tuple[int, int], PartResult]
+    text: dict[int, PartResult]
 
-    def package(self, *, final: bool = True, chunks: int | None = None) -> Package:
-        """The package model over all chunks, or over the first ones only."""
+    def package(self, *, final: bool = True, chunks: int | None = None, text: bool = True) -> Package:
+        """The package model over all chunks, or over the first ones only; of a growing title also without text."""
         count = len(self.plan.chunks) if chunks is None else chunks
         video = {index: part for index, part in self.video.items() if index < count}
-        return build(self.plan, video, self.audio, final=final)
+        return build(self.plan, video, self.audio, text=self.text if text else {}, final=final)
 
 
 def make_title(
-    clip: clips.Clip, folder: Path, *, slots: int = 2, encrypt: Callable[[Plan], Encryptor] | None = None
+    clip: clips.Clip | Path,
+    folder: Path,
+    *,
+    slots: int = 2,
+    encrypt: Callable[[Plan], Encryptor] | None = None,
 ) -> Title:
     """Encode and package a clip, and write its final manifests. `encrypt` decides about a planned title's keys."""
-    path = clips.cached(clip)
+    path = clips.cached(clip) if isinstance(clip, clips.Clip) else clip
     with path.open("rb") as file, tempfile.TemporaryDirectory() as scratch:
         media = probe(file)
         plan = plan_title(media, LADDER, slots=slots)
@@ -103,7 +110,15 @@ def make_title(
             own.mkdir()
             for made in make_audio_parts(file, track, plan.chunks, own, origin=stream.start, encryptor=encryptor):
                 audio[track.track, made.index] = _keep(made, folder)
-    title = Title(folder, media, plan, video, audio)
+        starts = segment_starts(plan.segments)
+        read = read_cues(file, plan.text, origin=plan.origin, length=plan.length, boundaries=starts)
+        text = {}
+        for track in plan.text:
+            own = Path(scratch) / track.id
+            own.mkdir()
+            made = make_text_part(track, read[track.track], plan.segments, plan.length, own)
+            text[track.track] = _keep(made, folder)
+    title = Title(folder, media, plan, video, audio, text)
     write_manifests(folder, title.package())
     return title
 
@@ -111,13 +126,14 @@ def make_title(
 def _keep(made: MadePart, folder: Path) -> PartResult:
     """Put a part's files under their canonical names, as the engine does when it commits the attempt."""
     for rendition in made.renditions:
-        target = folder / init_path(rendition.rendition)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            target.write_bytes(made.files[f"{rendition.rendition}/init.mp4"].read_bytes())
+        init = folder / init_path(rendition.rendition)
+        if rendition.kind != "text" and not init.exists():
+            init.parent.mkdir(parents=True, exist_ok=True)
+            init.write_bytes(made.files[f"{rendition.rendition}/init.mp4"].read_bytes())
         for segment in rendition.segments:
-            name = f"{rendition.rendition}/{segment.number}.m4s"
-            (folder / segment_path(rendition.rendition, segment.number)).write_bytes(made.files[name].read_bytes())
+            target = folder / segment_path(rendition.rendition, segment.number, rendition.kind)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(made.files[f"{rendition.rendition}/{target.name}"].read_bytes())
     return PartResult(
         renditions=made.renditions, lost=made.lost, mended=made.mended, repeated=made.repeated, warnings=made.warnings
     )
@@ -131,3 +147,13 @@ def write_manifests(folder: Path, package: Package, *, now: datetime = NOW) -> N
     for rendition in package.renditions:
         (folder / playlist_path(rendition.id)).write_text(hls.media_playlist(package, rendition.id))
     (folder / DASH_MANIFEST).write_bytes(dash.manifest(package, available_from=now, now=now))
+
+
+def publish(folder: Path, package: Package, now: datetime) -> None:
+    """Replace each manifest whole, as the object store does: a player never sees half of one."""
+    draft = folder / "draft"
+    write_manifests(draft, package, now=now)
+    for path in draft.rglob("*.m*"):
+        target = folder / path.relative_to(draft)
+        target.parent.mkdir(exist_ok=True)
+        path.replace(target)

@@ -126,6 +126,8 @@ def read_cues(
 
     Errors: UnsupportedMediaError where the source cannot be read.
     """
+    if not tracks:
+        return {}
     with open_source(file) as container, media_errors("reading the subtitles"):
         wanted = {track.stream_index: track for track in tracks}
         collectors: dict[int, _Collector] = {}

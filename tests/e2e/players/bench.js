@@ -10,6 +10,7 @@ window.bench = {
   autoplay: query.get("autoplay") !== "0",
   video: document.querySelector("video"),
   player: null,
+  showText: null, // chooses a text track by its number
   errors: [],
   events: [],
   firstFrame: null, // milliseconds since the epoch
@@ -32,6 +33,12 @@ window.bench = {
     this.target = seconds;
     this.arrived = false;
     this.video.currentTime = seconds;
+  },
+
+  textShown() {
+    const showing = [...this.video.textTracks].filter((track) => track.mode === "showing");
+    const cues = showing.flatMap((track) => [...(track.activeCues ?? [])]);
+    return cues.map((cue) => cue.getCueAsHTML().textContent);
   },
 
   play() {
