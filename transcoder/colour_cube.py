@@ -1,7 +1,7 @@
 """Colours from one meaning to another, as a table: transfer, gamut and dynamic range in one step.
 
-A table of 64 code values a component is computed once from the definitions and looked up with tetrahedral interpolation
-(libav's `haldclut`), so that every picture of every chunk on every machine gets the same. What it does:
+A table of 65 code values a component is computed from the definitions and looked up with tetrahedral interpolation
+(libav's `lut3d`), so that every picture of every chunk on every machine gets the same. What it does:
 
 1. Code values become display light, in cd/m2: PQ by its EOTF (SMPTE ST 2084); HLG by its inverse OETF and the OOTF of a
    display of 1000 cd/m2 (ITU-R BT.2100, table 5); sRGB and plain gammas by theirs; BT.709 and its kin by the reference
@@ -16,20 +16,22 @@ A table of 64 code values a component is computed once from the definitions and 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from transcoder.errors import UnsupportedMediaError
 from transcoder.media import Colour
 
-__all__ = ["convert", "cube_side", "hald_picture"]
+__all__ = ["convert", "cube_file"]
 
-_LEVEL = 8
-"""A Hald picture of level n holds n * n values a component."""
+_NODES = 65
+"""Code values of each component in the table. The steepest part, PQ to BT.1886 in the dark, is then off by a quarter of
+an 8-bit step on average."""
 
 _WHITE = 203.0
 """Diffuse white in cd/m2, and the peak of standard range."""
@@ -61,28 +63,27 @@ _PRIMARIES: dict[int, tuple[float, ...]] = {
 """x and y of red, green, blue and white (ITU-T H.273, table 2)."""
 
 
-def cube_side() -> int:
-    """Width and height of the table as a picture."""
-    return _LEVEL**3
+def cube_file(source: Colour, target: Colour, peak: int, folder: Path) -> Path:
+    """The table as a `.cube` file (Adobe) in `folder`, written unless it is there.
 
-
-@lru_cache(maxsize=8)
-def hald_picture(source: Colour, target: Colour, peak: int) -> av.VideoFrame:
-    """The table as a Hald picture of `gbrp16le`: red runs fastest, then green, then blue.
-
-    `peak` is the brightest light of a PQ source in cd/m2. Errors: UnsupportedMediaError for unknown primaries.
+    `peak` is the brightest light of a PQ source in cd/m2. Errors: UnsupportedMediaError for colours that are not known.
     """
-    values = np.linspace(0.0, 1.0, _LEVEL * _LEVEL)
+    parts = (source.primaries, source.transfer, target.primaries, target.transfer, peak)
+    path = folder / f"{'-'.join(map(str, parts))}.cube"
+    if not path.exists():
+        path.write_text(_cube(source, target, peak), encoding="ascii")
+    return path
+
+
+@lru_cache(maxsize=2)
+def _cube(source: Colour, target: Colour, peak: int) -> str:
+    values = np.linspace(0.0, 1.0, _NODES)
+    # Red runs fastest.
     blue, green, red = np.meshgrid(values, values, values, indexing="ij")
     codes = np.stack([red.ravel(), green.ravel(), blue.ravel()], axis=-1)
-    made = np.rint(convert(codes, source, target, peak) * 65535).astype("<u2").reshape(cube_side(), cube_side(), 3)
-    picture = av.VideoFrame(cube_side(), cube_side(), "gbrp16le")
-    for plane, component in zip(picture.planes, (1, 2, 0), strict=True):
-        padded = np.zeros((plane.height, plane.line_size // 2), "<u2")
-        padded[:, : plane.width] = made[:, :, component]
-        plane.update(padded.tobytes())
-    picture.pts = 0
-    return picture
+    lines = io.StringIO()
+    np.savetxt(lines, convert(codes, source, target, peak), fmt="%.6f")
+    return f"LUT_3D_SIZE {_NODES}\n{lines.getvalue()}"
 
 
 def convert(codes: Array, source: Colour, target: Colour, peak: int) -> Array:

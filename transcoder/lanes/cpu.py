@@ -33,7 +33,7 @@ class CpuLane:
 class _CpuEncoder:
     def __init__(self, track: VideoTrack, chunk: Chunk, folder: Path, *, last: bool, threads: int) -> None:
         self._track = track
-        self._threads = threads
+        self._folder, self._threads = folder, threads
         self._graph: PictureGraph | None = None
         self._paths = rendition_paths(track, folder)
         self._outputs: list[RungEncoder] = []
@@ -50,7 +50,7 @@ class _CpuEncoder:
         own = PictureFormat.of(frame, self._track.colour)
         if self._graph is None or self._graph.format != own:
             # The graph holds no picture back, so a source that changes its size just gets a new one.
-            self._graph = PictureGraph(self._track, own, self._threads)
+            self._graph = PictureGraph(self._track, own, self._folder, self._threads)
         for output, picture in zip(self._outputs, self._graph.pictures(frame), strict=True):
             picture.pict_type = PictureType.I if starts_segment else PictureType.NONE
             output.encode(picture)

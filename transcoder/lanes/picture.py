@@ -11,6 +11,7 @@ Bicubic, like FFmpeg's own default. What comes out is limited range, 4:2:0, squa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import av
 import av.filter
@@ -18,7 +19,7 @@ import av.filter.context
 from av.video.reformatter import ColorRange
 
 from transcoder.colour import assumed, same_curve
-from transcoder.colour_cube import cube_side, hald_picture
+from transcoder.colour_cube import cube_file
 from transcoder.ladder import Rendition
 from transcoder.media import Colour
 from transcoder.plan import VideoTrack
@@ -67,10 +68,11 @@ def _said(value: int, planned: int) -> int:
 
 
 class PictureGraph:
-    """The filter graph. It holds no picture back: one picture in, one a rung out."""
+    """The filter graph: one picture in, one a rung out, none held back. Tables of colours go into `folder`."""
 
-    def __init__(self, track: VideoTrack, own: PictureFormat, threads: int) -> None:
+    def __init__(self, track: VideoTrack, own: PictureFormat, folder: Path, threads: int) -> None:
         self.format = own
+        self._folder = folder
         self._track = track
         graph = self._graph = av.filter.Graph()
         graph.threads = threads
@@ -83,12 +85,8 @@ class PictureGraph:
         upright = self._upright(self._planar(self._source))
         split = graph.add("split", str(len(track.renditions)))
         upright.link_to(split)
-        self._cubes: list[tuple[av.filter.context.FilterContext, av.VideoFrame]] = []
         self._sinks = [self._rung(split, number, rendition) for number, rendition in enumerate(track.renditions)]
         graph.configure()
-        for source, picture in self._cubes:
-            source.push(picture)
-            source.push(None)
 
     def pictures(self, frame: av.VideoFrame) -> list[av.VideoFrame]:
         """The pictures of all rungs, in the plan's order, for one of this graph's format."""
@@ -146,21 +144,12 @@ class PictureGraph:
             split, self._scale(f"{size}:flags={_EXACT}", source.matrix, 0), ("format", "gbrp16le"), pad=pad
         )
         if needs_cube:
-            context = self._apply_cube(context, target)
+            # Light, range and gamut change together.
+            cube = cube_file(source, target, self._track.peak_luminance, self._folder)
+            looked_up = self._graph.add("lut3d", file=str(cube), interp="tetrahedral")
+            context.link_to(looked_up)
+            context = looked_up
         return self._chain(context, self._scale(f"flags={_EXACT}", 0, target.matrix, limited=True), *last)
-
-    def _apply_cube(self, context: av.filter.context.FilterContext, target: Colour) -> av.filter.context.FilterContext:
-        """Look every colour up in a table: light, range and gamut change together."""
-        side = cube_side()
-        source = self._graph.add(
-            "buffer", f"video_size={side}x{side}:pix_fmt=gbrp16le:time_base=1/1:colorspace=0:range=2"
-        )
-        looked_up = self._graph.add("haldclut", "clut=first:interp=tetrahedral")
-        context.link_to(looked_up, 0, 0)
-        source.link_to(looked_up, 0, 1)
-        picture = hald_picture(self.format.colour, target, self._track.peak_luminance)
-        self._cubes.append((source, picture))
-        return looked_up
 
     def _scale(
         self, arguments: str = "", source: int | None = None, target: int | None = None, *, limited: bool = False
