@@ -69,8 +69,8 @@ def ffmpeg_command(source: Path, out: Path, ladder: Ladder, renditions: Sequence
         # The loop's sound is longer than its picture, which leaves a gap at each turn. FFmpeg would fill it with
         # repeated frames; Framemill keeps every frame at its own time, so the peer is told to do the same.
         "-fps_mode:v", "passthrough", "-enc_time_base:v", "filter",
-        "-map", "0:a:0", "-c:a", "aac", "-b:a", str(ladder.audio.bitrate), "-ac", str(ladder.audio.channels),
-        "-ar", str(ladder.audio.sample_rate),
+        "-map", "0:a:0", "-c:a", "aac", "-b:a", str(ladder.audio[0].bitrate), "-ac", "2",
+        "-ar", str(ladder.audio[0].sample_rate),
         "-f", "hls", "-hls_time", str(ladder.segment_seconds), "-hls_playlist_type", "vod",
         "-hls_segment_type", "fmp4", "-master_pl_name", "master.m3u8",
         "-var_stream_map", " ".join([*(f"v:{n},agroup:sound" for n in range(len(renditions))), "a:0,agroup:sound"]),

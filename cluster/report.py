@@ -9,6 +9,7 @@ from cluster.documents import Commit
 from transcoder.media import MediaInfo
 from transcoder.packaging.package import Package, PublishedRendition
 from transcoder.plan import Plan
+from transcoder.results import Loudness
 from transcoder.verification import VerifyReport
 
 __all__ = ["job_report"]
@@ -27,6 +28,7 @@ def job_report(
 ) -> dict[str, object]:
     """The content of `report.json`. Sizes in bytes, rates in bits per second, times in seconds."""
     results = [commit.result for commit in sorted(commits, key=lambda commit: str(commit.key))]
+    loudness = {name: measured for result in results for name, measured in result.loudness.items()}
     warnings = dict.fromkeys([*media.warnings, *(warning for result in results for warning in result.warnings)])
     return {
         "version": 1,
@@ -53,7 +55,7 @@ def job_report(
             "repeated": package.repeated,
         },
         "encryption": {"scheme": plan.encryption.scheme} if plan.encryption else None,
-        "renditions": [_rendition(package, rendition) for rendition in package.renditions],
+        "renditions": [_rendition(package, rendition, loudness.get(rendition.id)) for rendition in package.renditions],
         "verification": verified.model_dump(mode="json"),
         "warnings": [*islice(warnings, MOST_WARNINGS), *_left_out(len(warnings))],
     }
@@ -63,7 +65,7 @@ def _left_out(count: int) -> list[str]:
     return [f"{count - MOST_WARNINGS} more warnings are left out"] if count > MOST_WARNINGS else []
 
 
-def _rendition(package: Package, rendition: PublishedRendition) -> dict[str, object]:
+def _rendition(package: Package, rendition: PublishedRendition, loudness: Loudness | None) -> dict[str, object]:
     return {
         "id": rendition.id,
         "kind": rendition.kind,
@@ -72,6 +74,15 @@ def _rendition(package: Package, rendition: PublishedRendition) -> dict[str, obj
         "height": rendition.height,
         "frameRate": str(rendition.frame_rate) if rendition.frame_rate else None,
         "language": rendition.language,
+        "channels": rendition.channels,
+        "loudness": {
+            "integratedLufs": loudness.integrated,
+            "rangeLu": loudness.range,
+            "truePeakDbtp": loudness.true_peak,
+            "gainDb": loudness.gain,
+        }
+        if loudness
+        else None,
         "frames": rendition.frames,
         "sizeBytes": rendition.size_bytes,
         "bandwidth": package.bandwidth(rendition),

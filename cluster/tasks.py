@@ -21,9 +21,10 @@ from transcoder.errors import VerificationError
 from transcoder.media import Keyframe, MediaInfo, VideoStream
 from transcoder.packaging.package import Package
 from transcoder.part import MadePart, make_audio_parts, make_video_part
-from transcoder.plan import AudioTrack, Chunk, Plan, Segment, VideoTrack
+from transcoder.plan import Chunk, Plan, Segment, VideoTrack
 from transcoder.probe import Limits, probe
 from transcoder.results import ImageResult, PartResult
+from transcoder.sound.tracks import AudioTrack
 from transcoder.text.reader import read_cues
 from transcoder.text.segments import make_text_part, segment_starts
 from transcoder.text.track import TextTrack
@@ -157,8 +158,8 @@ def _delivered(made: MadePart, key: TaskKey, attempt: int, store: ObjectStore, s
         store.create(f"{prefix}/{name}", path)
         path.unlink()  # else a long audio track fills the scratch disk with what is stored already
     result = PartResult(
-        renditions=made.renditions, lost=made.lost, mended=made.mended, repeated=made.repeated, warnings=made.warnings,
-        **started.read(),
+        renditions=made.renditions, loudness=dict(made.loudness), lost=made.lost, mended=made.mended,
+        repeated=made.repeated, warnings=made.warnings, **started.read(),
     )  # fmt: skip
     return Part(key, result)
 

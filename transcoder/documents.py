@@ -5,9 +5,14 @@ A document is frozen, refuses unknown fields, and carries exact times: a `Fracti
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
 
-__all__ = ["Document"]
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Document", "RenditionId"]
+
+RenditionId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+"""A name that is a folder, a URL's part and an XML id."""
 
 
 class Document(BaseModel):

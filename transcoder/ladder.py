@@ -9,9 +9,10 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from transcoder.colour import assumed, delivered, is_rgb
-from transcoder.documents import Document
+from transcoder.documents import Document, RenditionId
 from transcoder.media import Colour, ContentLight, MasteringDisplay, MediaInfo, VideoStream
 from transcoder.picture_size import fit
+from transcoder.sound.rungs import AudioRung, LoudnessRequest
 from transcoder.vbv import join_bits
 
 __all__ = [
@@ -55,7 +56,8 @@ def _frame_rate(value: object) -> object:
 FrameRate = Annotated[Literal["source"] | Fraction, BeforeValidator(_frame_rate)]
 """Pictures a second, exactly; "source" keeps every picture and its time."""
 
-RenditionId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+_TRACK_ID = re.compile(r"[at][0-9]+(-.*)?")
+"""What renditions of audio and text tracks are called: a0, a0-surround, t1."""
 
 
 class _Choice(NamedTuple):
@@ -113,16 +115,6 @@ class VideoRung(Document):
         return value
 
 
-class AudioRung(Document):
-    """The audio rendition that each audio track becomes."""
-
-    id: RenditionId = "aac"
-    codec: Literal["aac"] = "aac"
-    bitrate: int = Field(default=128_000, ge=8_000, le=1_000_000)
-    channels: int = Field(default=2, ge=1, le=2)
-    sample_rate: Literal[44_100, 48_000] = 48_000
-
-
 class QualityRequest(Document):
     """What is measured of every segment, and how bad it may be: below a floor the rendition fails.
 
@@ -135,22 +127,39 @@ class QualityRequest(Document):
     min_vmaf: float | None = Field(default=None, ge=0, le=100)
 
 
+_STEREO, _SURROUND = AudioRung(), AudioRung(id="surround", channels="source")
+
+_AudioRungs = Annotated[
+    tuple[AudioRung, ...],
+    BeforeValidator(lambda value: [value] if isinstance(value, dict) else value),
+    Field(min_length=1, max_length=8),
+]
+
+
 class Ladder(Document):
-    """The ordered renditions of a package, largest first."""
+    """The ordered renditions of a package, largest first. `audio_only` is for sources without a picture, where players
+    can adapt by the sound alone.
+    """
 
     name: str = Field(min_length=1, max_length=64)
     segment_seconds: int = Field(default=4, ge=1, le=10)
     frame_rate: FrameRate = "source"
     deinterlace: Deinterlacing = "auto"
     video: tuple[VideoRung, ...] = Field(min_length=1, max_length=16)
-    audio: AudioRung = AudioRung()
+    audio: _AudioRungs = (_STEREO, _SURROUND)
+    audio_only: _AudioRungs = (_STEREO, AudioRung(id="low", bitrate=64_000), _SURROUND)
+    loudness: LoudnessRequest | None = None
     quality: QualityRequest = QualityRequest()
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Ladder:
-        ids = [rung.id for rung in self.video]
-        if len(set(ids)) != len(ids):
-            raise ValueError("two renditions have the same id")
+        for rungs in (self.video, self.audio, self.audio_only):
+            ids = [rung.id for rung in rungs]
+            if len(set(ids)) != len(ids):
+                raise ValueError("two renditions have the same id")
+        taken = next((rung.id for rung in self.video if _TRACK_ID.fullmatch(rung.id)), None)
+        if taken is not None:
+            raise ValueError(f"{taken!r} is what a track's rendition is called; a video rung needs another id")
         return self
 
 

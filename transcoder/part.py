@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
-from transcoder.audio import encode_audio
 from transcoder.chunk import encode_chunk
 from transcoder.errors import VerificationError
 from transcoder.isobmff import InitInfo, read_init, read_segment
@@ -22,9 +21,11 @@ from transcoder.media import Keyframe
 from transcoder.packaging.drm import CENC_SAMPLES
 from transcoder.packaging.keys import Encryptor
 from transcoder.packaging.packager import Protected, package_part
-from transcoder.plan import AudioTrack, Chunk, Segment, VideoTrack
-from transcoder.results import RenditionPart, SegmentResult
-from transcoder.sample_entry import light_boxes, with_boxes
+from transcoder.plan import Chunk, Segment, VideoTrack
+from transcoder.results import Loudness, RenditionPart, SegmentResult
+from transcoder.sample_entry import light_boxes, with_boxes, without_pre_skip
+from transcoder.sound.track import encode_track
+from transcoder.sound.tracks import AudioTrack
 
 __all__ = ["MadePart", "make_audio_parts", "make_video_part"]
 
@@ -42,6 +43,7 @@ class MadePart:
     lost: int = 0
     mended: int = 0
     repeated: int = 0
+    loudness: Mapping[str, Loudness] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -111,25 +113,29 @@ def make_audio_parts(
     attempts: Mapping[int, int] | None = None,
     encryptor: Encryptor | None = None,
 ) -> Iterator[MadePart]:
-    """Encode one audio track and yield its parts, packaged, in order and as soon as they are complete.
+    """Encode one audio track and yield its parts, packaged, in order and as soon as they are complete. A part has those
+    renditions that have a segment in it.
 
     With an `encryptor` the parts are encrypted; `attempts` by chunk index then keep IVs from being used twice.
     """
-    for encoded in encode_audio(file, track, chunks, folder, origin=origin):
-        if not encoded.files:
-            yield MadePart(encoded.index, (), {})
-            continue
-        attempt = (attempts or {}).get(encoded.index, 1)
-        inputs = {str(number): (track.id, number) for number in encoded.files}
-        protected = _protected(encryptor, inputs, attempt)
-        packaged = package_part(
-            {str(number): path for number, path in encoded.files.items()}, folder / f"packaged{encoded.index}",
-            kind="audio", protected=protected,
-        )  # fmt: skip
-        segments = {int(name): made.segments[1] for name, made in packaged.items()}
-        init = next(iter(packaged.values())).init
-        part = _describe(track.id, init, segments, encryptor, language=track.language)
-        yield MadePart(encoded.index, (part,), _names(track.id, init, segments))
+    for encoded in encode_track(file, track, chunks, folder, origin=origin):
+        inputs = {f"{name}.{number}": (name, number) for name, own in encoded.files.items() for number in own}
+        protected = _protected(encryptor, inputs, (attempts or {}).get(encoded.index, 1))
+        paths = {name: encoded.files[rendition][number] for name, (rendition, number) in inputs.items()}
+        folder_of_part = folder / f"packaged{encoded.index}"
+        packaged = package_part(paths, folder_of_part, kind="audio", protected=protected) if paths else {}
+        parts: list[RenditionPart] = []
+        files: dict[str, Path] = {}
+        for rendition, own in encoded.files.items():
+            if not own:
+                continue
+            segments = {number: packaged[f"{rendition}.{number}"].segments[1] for number in own}
+            init = packaged[f"{rendition}.{min(own)}"].init
+            if track.rendition(rendition).codec == "opus":
+                init.write_bytes(without_pre_skip(init.read_bytes()))
+            parts.append(_describe(rendition, init, segments, encryptor, language=track.language))
+            files |= _names(rendition, init, segments)
+        yield MadePart(encoded.index, tuple(parts), files, loudness=encoded.loudness, warnings=encoded.warnings)
 
 
 def _protected(encryptor: Encryptor | None, inputs: Mapping[str, tuple[str, int]], attempt: int) -> Protected | None:

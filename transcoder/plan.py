@@ -24,12 +24,13 @@ from pydantic import Field
 from transcoder.colour import BT709, peak_luminance
 from transcoder.documents import Document
 from transcoder.errors import UnsupportedMediaError
-from transcoder.ladder import AudioRung, Deinterlacing, Ladder, Rendition, resolve, source_colour
+from transcoder.ladder import Deinterlacing, Ladder, Rendition, resolve, source_colour
 from transcoder.media import Colour, MediaInfo, SourceClock, VideoStream
 from transcoder.packaging.drm import Encryption, KeyClass, key_class
+from transcoder.sound.tracks import AudioTrack, audio_tracks
 from transcoder.text.track import TextTrack, text_tracks
 
-__all__ = ["AudioTrack", "Chunk", "Plan", "Segment", "VideoTrack", "extend", "plan_title"]
+__all__ = ["Chunk", "Plan", "Segment", "VideoTrack", "extend", "plan_title"]
 
 RAMP = (1, 1, 2)
 """Lengths of the first segments, in quarters of the full length."""
@@ -118,26 +119,6 @@ class VideoTrack(Document):
         return self.frame_count if self.ticks_per_picture else self.frame_count - lost + repeated
 
 
-class AudioTrack(Document):
-    """One audio track of the title. `offset` is where the source's first sample lies, `end` where its last one ends,
-    both in title seconds: a codec's last packet may hold more, which is padding.
-    """
-
-    track: int
-    id: str
-    stream_index: int
-    codec: str
-    bitrate: int
-    channels: int
-    sample_rate: int
-    language: str | None
-    title: str | None
-    default: bool
-    offset: Fraction
-    end: Fraction
-    clock: SourceClock = SourceClock()
-
-
 class Plan(Document):
     """All decisions about a title, pinned: a retry or another node makes the same.
 
@@ -160,7 +141,7 @@ class Plan(Document):
         """Every rendition's id, and the class of the content key that encrypts it where the package is encrypted."""
         rungs = self.video.renditions if self.video else ()
         pictures = tuple((own.id, key_class(own.width, own.height)) for own in rungs)
-        return (*pictures, *((track.id, "audio") for track in self.audio))
+        return (*pictures, *((own.id, "audio") for track in self.audio for own in track.renditions))
 
     @property
     def length(self) -> Fraction:
@@ -275,19 +256,6 @@ def _deinterlace(asked: Deinterlacing, stream: VideoStream) -> Literal["tff", "b
     return None if asked == "never" else order.get(stream.field_order, "auto" if asked == "always" else None)
 
 
-def _audio_tracks(media: MediaInfo, rung: AudioRung, origin: Fraction) -> tuple[AudioTrack, ...]:
-    chosen = next((s.index for s in media.audio if s.default), media.audio[0].index if media.audio else None)
-    return tuple(
-        AudioTrack(
-            track=track, id=f"a{track}", stream_index=stream.index, codec=rung.codec, bitrate=rung.bitrate,
-            channels=min(rung.channels, max(1, stream.channels)), sample_rate=rung.sample_rate,
-            language=stream.language, title=stream.title, default=stream.index == chosen,
-            offset=stream.start - origin, end=stream.end - origin, clock=media.clock,
-        )
-        for track, stream in enumerate(media.audio)
-    )  # fmt: skip
-
-
 def plan_title(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
     """The whole plan of a source whose end is known. A source of sound alone becomes a title without a picture.
 
@@ -315,7 +283,7 @@ def plan_title(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
     gaps = () if asked else tuple((track.seconds(before), track.seconds(after)) for before, after in stream.gaps)
     return Plan(
         origin=stream.start, segment_duration=step * QUARTERS, duration=duration, video=track,
-        audio=_audio_tracks(media, ladder.audio, stream.start), text=text_tracks(media),
+        audio=audio_tracks(media, ladder.audio, stream.start, ladder.loudness), text=text_tracks(media),
         chunks=extend((), step, duration, ended=True, slots=slots, gaps=gaps), ended=True,
     )  # fmt: skip
 
@@ -328,6 +296,6 @@ def _plan_sound(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
     step = Fraction(ladder.segment_seconds, QUARTERS)
     return Plan(
         origin=origin, segment_duration=step * QUARTERS, duration=end - origin, video=None,
-        audio=_audio_tracks(media, ladder.audio, origin), text=text_tracks(media),
+        audio=audio_tracks(media, ladder.audio_only, origin, ladder.loudness), text=text_tracks(media),
         chunks=extend((), step, end - origin, ended=True, slots=slots), ended=True,
     )  # fmt: skip

@@ -8,9 +8,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Literal
 
+from pydantic import Field
+
 from transcoder.documents import Document
 
-__all__ = ["ImageResult", "Kind", "PartResult", "RenditionPart", "SegmentQuality", "SegmentResult"]
+__all__ = ["ImageResult", "Kind", "Loudness", "PartResult", "RenditionPart", "SegmentQuality", "SegmentResult"]
 
 Kind = Literal["video", "audio", "text", "trick"]
 """What a rendition is. `trick` holds one keyframe a segment, for fast forward and backward."""
@@ -88,6 +90,18 @@ class ImageResult(Document):
     sha256: str
 
 
+class Loudness(Document):
+    """How loud the samples of a rendition are (EBU R 128): integrated in LUFS, range in LU, true peak in dBTP.
+
+    None where nothing is to be heard. `gain` is what was added to the source's, in dB.
+    """
+
+    integrated: float | None
+    range: float | None
+    true_peak: float | None
+    gain: float = 0.0
+
+
 class PartResult(Document):
     """What one attempt of one task delivers, whatever its kind.
 
@@ -97,6 +111,9 @@ class PartResult(Document):
     """
 
     renditions: tuple[RenditionPart, ...] = ()
+    loudness: dict[str, Loudness] = Field(
+        default_factory=dict, description="of a whole track's renditions, by id; comes with the track's last part"
+    )
     images: tuple[ImageResult, ...] = ()
     lost: int = 0
     mended: int = 0

@@ -14,7 +14,7 @@ from transcoder.boxes import Box, Cursor, Fields, boxes, damaged, find, only
 from transcoder.cenc import Protection, original_format, read_protection
 from transcoder.media import Colour, ContentLight, MasteringDisplay
 
-__all__ = ["SampleEntry", "light_boxes", "read_sample_entry", "with_boxes"]
+__all__ = ["SampleEntry", "light_boxes", "read_sample_entry", "with_boxes", "without_pre_skip"]
 
 _FIXED: dict[Literal["video", "audio"], int] = {"video": 78, "audio": 28}
 """Bytes of a sample entry before its boxes (12.1.3, 12.2.3)."""
@@ -99,6 +99,23 @@ def with_boxes(init: bytes, extra: bytes) -> bytes:
         size = parent.end - parent.start + len(extra)
         data[parent.start : parent.start + 4] = size.to_bytes(4)
     return bytes(data[: entry.end]) + extra + bytes(data[entry.end :])
+
+
+def without_pre_skip(init: bytes) -> bytes:
+    """An init segment of Opus with a PreSkip of 0 (Opus in ISOBMFF, 4.3.2): no decoder is to drop what comes first.
+
+    Errors: VerificationError where it is damaged, or not of Opus.
+    """
+    box = Box("file", 0, 0, len(init))
+    for kind in ("moov", "trak", "mdia", "minf", "stbl", "stsd"):
+        box = only(init, kind, box)
+    entry = _only_entry(init, box)
+    dops = only(init, "dOps", entry._replace(body=entry.body + _FIXED["audio"]))
+    fields = Cursor(init, dops, dops.body)
+    fields.take(2)
+    place = fields.position
+    fields.take(2)
+    return init[:place] + bytes(2) + init[place + 2 :]
 
 
 def _only_entry(data: bytes, stsd: Box) -> Box:
@@ -211,10 +228,19 @@ def _descriptor(cursor: Cursor, tag: int) -> None:
     raise damaged("a descriptor's length is too long", cursor.box.start)
 
 
+def _by_format(configuration: Cursor, name: str, _: Colour | None) -> str:
+    """A codec whose parameter is its format alone: Opus, AC-3, E-AC-3 (ETSI TS 102 366, F.3 and F.5 for the boxes)."""
+    configuration.take(2)
+    return name.lower()
+
+
 _CONFIGURATIONS: dict[str, tuple[str, Callable[[Cursor, str, Colour | None], str]]] = {
     "avc1": ("avcC", _avc),
     "hvc1": ("hvcC", _hevc),
     "av01": ("av1C", _av1),
     "mp4a": ("esds", _aac),
+    "Opus": ("dOps", _by_format),
+    "ac-3": ("dac3", _by_format),
+    "ec-3": ("dec3", _by_format),
 }
 """For each format its box of decoder configuration, and what that says as a codecs parameter."""

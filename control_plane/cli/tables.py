@@ -48,8 +48,10 @@ def plan(console: Console, planned: Plan, lane: str) -> None:
             rendition.id, f"{rendition.width}x{rendition.height}", rendition.codec, _bits(rendition.max_bitrate)
         )
     for track in planned.audio:
-        ladder.add_row(track.id, f"{track.channels} ch {track.sample_rate} Hz {track.language or ''}".strip(),
-                       track.codec, _bits(track.bitrate))  # fmt: skip
+        for own in track.renditions:
+            shape = f"{own.layout} {own.sample_rate} Hz {track.language or ''}".strip()
+            codec = f"{own.codec}, passed through" if own.passed_through else own.codec
+            ladder.add_row(own.id, shape, codec, _bits(own.bitrate))
     console.print(ladder)
     chunks = Table("chunk", "segments", "start", "end", "seconds", "lane", title="Chunks")
     for chunk in planned.chunks:

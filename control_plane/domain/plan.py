@@ -37,8 +37,9 @@ def planned_renditions(plan: Plan) -> tuple[RenditionView, ...]:
         for rendition in _rungs(plan)
     )  # fmt: skip
     audio = (
-        RenditionView(id=track.id, kind="audio", codecs=track.codec, bandwidth=track.bitrate, language=track.language)
+        RenditionView(id=own.id, kind="audio", codecs=own.codec, bandwidth=own.bitrate, language=track.language)
         for track in plan.audio
+        for own in track.renditions
     )
     text = (RenditionView(id=track.id, kind="text", codecs="wvtt", language=track.language) for track in plan.text)
     return (*video, *audio, *text)

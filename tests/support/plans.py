@@ -49,7 +49,8 @@ def part_result(plan: Plan, key: TaskKey) -> PartResult:
     if key.kind == "video":
         names, scale, kind = [rendition.id for rendition in plan.video.renditions], plan.video.timescale, "video"
     else:
-        names, scale, kind = [plan.audio[key.track].id], plan.audio[key.track].sample_rate, "audio"
+        own = plan.audio[key.track].renditions
+        names, scale, kind = [rendition.id for rendition in own], own[0].sample_rate, "audio"
     segments = tuple(
         SegmentResult(
             number=segment.number, start=int(segment.start * scale),

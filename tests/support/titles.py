@@ -106,7 +106,7 @@ def make_title(
             )
             video[chunk.index] = _keep(made, folder)
         for track in plan.audio:
-            own = Path(scratch) / track.id
+            own = Path(scratch) / f"audio{track.track}"
             own.mkdir()
             for made in make_audio_parts(file, track, plan.chunks, own, origin=stream.start, encryptor=encryptor):
                 audio[track.track, made.index] = _keep(made, folder)

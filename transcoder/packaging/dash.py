@@ -23,8 +23,11 @@ from fractions import Fraction
 from uuid import UUID
 from xml.etree import ElementTree as ET
 
+from transcoder.media import Colour
+from transcoder.packaging.audio_groups import adaptation_sets
 from transcoder.packaging.drm import CLEARKEY_SYSTEM, Signal
 from transcoder.packaging.package import Package, PublishedRendition
+from transcoder.sound.channels import LAYOUT_CODES
 
 __all__ = ["CENC_NAMESPACE", "manifest"]
 
@@ -33,7 +36,10 @@ CENC_NAMESPACE = "urn:mpeg:cenc:2013"
 
 _NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
 _PROFILES = "urn:mpeg:dash:profile:isoff-live:2011"
-_CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
+_CHANNELS = "urn:mpeg:mpegB:cicp:ChannelConfiguration"
+_PURPOSE = "urn:tva:metadata:cs:AudioPurposeCS:2007"
+_PURPOSES = {"description": "1", "enhanced-audio-intelligibility": "2"}
+"""Sound for the visually impaired and for the hard of hearing (ETSI TS 102 822-3-1, A.13; DASH-IF IOP)."""
 _ROLE = "urn:mpeg:dash:role:2011"
 _PROTECTION = "urn:mpeg:dash:mp4protection:2011"
 _SWITCHING = "urn:mpeg:dash:adaptation-set-switching:2016"
@@ -68,13 +74,16 @@ def manifest(package: Package, *, available_from: datetime, now: datetime) -> by
     longest = (rendition.longest_segment for rendition in package.renditions)
     root.set("maxSegmentDuration", _duration(max((package.segment_duration, *longest))))
     period = ET.SubElement(root, "Period", {"id": "0", "start": "PT0S"})
-    sets = _by_key(package.video)
+    sets = _by_kind(package.video)
     for number, rungs in enumerate(sets):
-        others = [other for other in range(len(sets)) if other != number]
+        alike = _decoding(rungs[0])
+        others = [other for other, own in enumerate(sets) if other != number and _decoding(own[0]) == alike]
         _video_set(period, package, number, rungs, others)
-    for number, audio in enumerate(package.audio, start=len(sets)):
-        _audio_set(period, package, number, audio)
-    for number, subtitles in enumerate(package.text, start=len(sets) + len(package.audio)):
+    sounds, tracks = adaptation_sets(package), set[int | None]()
+    for number, renditions in enumerate(sounds, start=len(sets)):
+        _audio_set(period, package, number, renditions, first=renditions[0].track not in tracks)
+        tracks.add(renditions[0].track)
+    for number, subtitles in enumerate(package.text, start=len(sets) + len(sounds)):
         _text_set(period, package, number, subtitles)
     if not package.final:
         ET.SubElement(root, "UTCTiming", {"schemeIdUri": _CLOCK, "value": _date(now)})
@@ -83,12 +92,34 @@ def manifest(package: Package, *, available_from: datetime, now: datetime) -> by
     return text + b"\n"
 
 
-def _by_key(video: tuple[PublishedRendition, ...]) -> list[list[PublishedRendition]]:
-    """The rungs by their key: an adaptation set has one (DASH-IF, content protection: default_KID of a set)."""
-    sets: dict[Signal | None, list[PublishedRendition]] = {}
+def _by_kind(video: tuple[PublishedRendition, ...]) -> list[list[PublishedRendition]]:
+    """The rungs by what a player must be able to do, and by their key: an adaptation set has one of each.
+
+    (DASH-IF, content protection: default_KID of a set; ISO/IEC 23009-1, 5.3.3.1: properties of all its pictures.)
+    """
+    sets: dict[object, list[PublishedRendition]] = {}
     for rendition in video:
-        sets.setdefault(rendition.signal, []).append(rendition)
+        sets.setdefault((_decoding(rendition), rendition.signal), []).append(rendition)
     return list(sets.values())
+
+
+def _decoding(rendition: PublishedRendition) -> tuple[str, Colour | None]:
+    """What a player cannot change in the middle of a title: the sample entry's type, and the meaning of colours."""
+    return rendition.codecs.partition(".")[0], rendition.colour
+
+
+def _colour_properties(own: ET.Element, package: Package, colour: Colour | None) -> None:
+    """The code points of ISO/IEC 23091-2 (5.8.5.12). Essential where a screen of standard range has another choice."""
+    if colour is None:
+        return
+    ranges = {other.colour.hdr for other in package.video if other.colour}
+    name = "EssentialProperty" if colour.hdr and None in ranges else "SupplementalProperty"
+    points = (
+        ("ColourPrimaries", colour.primaries), ("TransferCharacteristics", colour.transfer),
+        ("MatrixCoefficients", colour.matrix),
+    )  # fmt: skip
+    for point, value in points:
+        ET.SubElement(own, name, {"schemeIdUri": f"urn:mpeg:mpegB:cicp:{point}", "value": str(value)})
 
 
 def _video_set(
@@ -100,6 +131,7 @@ def _video_set(
     """
     own = _adaptation_set(period, number, "video")
     _content_protection(own, rungs[0].signal)
+    _colour_properties(own, package, rungs[0].colour)
     if others:
         switching = {"schemeIdUri": _SWITCHING, "value": ",".join(map(str, others))}
         ET.SubElement(own, "SupplementalProperty", switching)
@@ -113,21 +145,33 @@ def _video_set(
             representation.set("frameRate", f"{rate.numerator}" + f"/{rate.denominator}" * (rate.denominator > 1))
 
 
-def _audio_set(period: ET.Element, package: Package, number: int, audio: PublishedRendition) -> None:
+def _audio_set(
+    period: ET.Element, package: Package, number: int, renditions: list[PublishedRendition], *, first: bool
+) -> None:
+    """Renditions of one track in one encoding; they have the same segments. `first`: before other encodings of it."""
+    audio = renditions[0]
     own = _adaptation_set(period, number, "audio")
+    own.set("selectionPriority", "2" if first else "1")
     if audio.language:
         own.set("lang", _printable(audio.language))
     _content_protection(own, audio.signal)
     if audio.title:
         ET.SubElement(own, "Label").text = _printable(audio.title)
-    ET.SubElement(own, "Role", {"schemeIdUri": _ROLE, "value": "main" if audio.default else "alternate"})
+    for role in audio.roles:
+        if role in _PURPOSES:
+            ET.SubElement(own, "Accessibility", {"schemeIdUri": _PURPOSE, "value": _PURPOSES[role]})
+    roles = [role for role in audio.roles if role not in {"main", "alternate"}]
+    for role in ("main" if audio.default else "alternate", *roles):
+        ET.SubElement(own, "Role", {"schemeIdUri": _ROLE, "value": role})
     _template(own, audio)
-    representation = _representation(own, package, audio)
-    if audio.sample_rate is not None:
-        representation.set("audioSamplingRate", str(audio.sample_rate))
-    if audio.channels is not None:
-        channels = {"schemeIdUri": _CHANNELS, "value": str(audio.channels)}
-        ET.SubElement(representation, "AudioChannelConfiguration", channels)
+    for rendition in renditions:
+        representation = _representation(own, package, rendition)
+        if rendition.sample_rate is not None:
+            representation.set("audioSamplingRate", str(rendition.sample_rate))
+        code = LAYOUT_CODES.get(rendition.layout or "")
+        if code is not None:
+            channels = {"schemeIdUri": _CHANNELS, "value": str(code)}
+            ET.SubElement(representation, "AudioChannelConfiguration", channels)
 
 
 def _text_set(period: ET.Element, package: Package, number: int, text: PublishedRendition) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from fractions import Fraction
 
+from transcoder.packaging.audio_groups import AudioGroup, audio_groups, paired
 from transcoder.packaging.drm import Signal
 from transcoder.packaging.package import Package, PublishedRendition, init_path, segment_path
 
@@ -22,58 +23,65 @@ CLEARKEY_URI = "data:text/plain;base64,"
 """What the URI of a ClearKey key begins with; base64 of the key id follows."""
 
 _VERSION = 7
-_GROUP = "audio"
 _TEXT_GROUP = "text"
 _CAPTIONS = "public.accessibility.transcribes-spoken-dialog,public.accessibility.describes-music-and-sound"
+_PURPOSES = {
+    "description": "public.accessibility.describes-video",
+    "enhanced-audio-intelligibility": "public.accessibility.enhances-speech-intelligibility",
+}
 _START = "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES"
 
 
 def multivariant(package: Package) -> str:
     """The multivariant playlist, to be stored as `hls/master.m3u8`.
 
-    BANDWIDTH counts the video rendition and the largest audio and text renditions: the ladder's caps while the title
-    grows, the measured peak and average at the end (RFC 8216bis, 4.4.6.2). Text needs no word in CODECS.
+    BANDWIDTH counts the video rendition and the largest renditions of its audio group and of the text: the ladder's
+    caps while the title grows, the measured peak and average at the end (RFC 8216bis, 4.4.6.2). Text needs no word in
+    CODECS.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if not package.final:
         lines.append(_START)
-    lines += [*_audio_group(package), *_text_group(package)]
-    audio_peak, audio_average = _largest(package, package.audio)
-    text_peak, text_average = _largest(package, package.text)
-    if not package.video and package.audio:
-        lines += _sound_only(package, audio_peak + text_peak, audio_average + text_average)
-    for video in package.video:
-        codecs = dict.fromkeys([video.codecs, *(audio.codecs for audio in package.audio)])
-        attributes = [
-            f"BANDWIDTH={package.bandwidth(video) + audio_peak + text_peak}",
-            f"AVERAGE-BANDWIDTH={package.average_bandwidth(video) + audio_average + text_average}",
-            f'CODECS="{",".join(codecs)}"',
-            f"RESOLUTION={video.width}x{video.height}",
-        ]
-        if video.frame_rate is not None:
-            attributes.append(f"FRAME-RATE={_decimal(video.frame_rate, 3)}")
-        attributes += _groups(package)
-        lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{video.id}.m3u8"]
+    groups = audio_groups(package)
+    lines += [line for group in groups for line in _audio_group(package, group)]
+    lines += _text_group(package)
+    if not package.video:
+        for group in groups:
+            first = next((audio for audio in group.members if audio.default), group.members[0])
+            lines += _variant(package, first, None, group)
+    elif not groups:
+        for video in package.video:
+            lines += _variant(package, video, video, None)
+    else:
+        for video, group in paired(groups, package.video):
+            lines += _variant(package, video, video, group)
     return "\n".join(lines) + "\n"
 
 
-def _sound_only(package: Package, peak: int, average: int) -> list[str]:
-    """The variant of a title without a picture: the sound alone, no RESOLUTION (RFC 8216bis, 4.4.6.2)."""
-    first = next((audio for audio in package.audio if audio.default), package.audio[0])
-    codecs = dict.fromkeys(audio.codecs for audio in package.audio)
+def _variant(
+    package: Package, played: PublishedRendition, video: PublishedRendition | None, group: AudioGroup | None
+) -> list[str]:
+    """One EXT-X-STREAM-INF and its URI: that of a picture, or without RESOLUTION, of sound alone (4.4.6.2)."""
+    sounds = group.members if group else ()
+    pictures = (video,) if video else ()
+    sums = [_largest(package, renditions) for renditions in (pictures, sounds, package.text)]
+    codecs = dict.fromkeys(rendition.codecs for rendition in (*pictures, *sounds))
     attributes = [
-        f"BANDWIDTH={peak}",
-        f"AVERAGE-BANDWIDTH={average}",
+        f"BANDWIDTH={sum(peak for peak, _ in sums)}",
+        f"AVERAGE-BANDWIDTH={sum(average for _, average in sums)}",
         f'CODECS="{",".join(codecs)}"',
-        *_groups(package),
     ]
-    return [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{first.id}.m3u8"]
-
-
-def _groups(package: Package) -> list[str]:
-    """The groups that go with every variant."""
-    groups = (("AUDIO", _GROUP, package.audio), ("SUBTITLES", _TEXT_GROUP, package.text))
-    return [f'{name}="{group}"' for name, group, renditions in groups if renditions]
+    if video is not None:
+        attributes.append(f"RESOLUTION={video.width}x{video.height}")
+    if video is not None and video.frame_rate is not None:
+        attributes.append(f"FRAME-RATE={_decimal(video.frame_rate, 3)}")
+    if video is not None and video.colour is not None:
+        attributes.append(f"VIDEO-RANGE={(video.colour.hdr or 'sdr').upper()}")
+    if group is not None:
+        attributes.append(f'AUDIO="{group.id}"')
+    if package.text:
+        attributes.append(f'SUBTITLES="{_TEXT_GROUP}"')
+    return [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{played.id}.m3u8"]
 
 
 def _largest(package: Package, renditions: tuple[PublishedRendition, ...]) -> tuple[int, int]:
@@ -127,10 +135,15 @@ def _key(signal: Signal) -> str:
     )
 
 
-def _audio_group(package: Package) -> list[str]:
+def _audio_group(package: Package, group: AudioGroup) -> list[str]:
+    """EXT-X-MEDIA of one group (RFC 8216bis, 4.4.6.1). A track has one name in all groups."""
     lines = []
-    for audio, name in zip(package.audio, _names(package.audio), strict=True):
-        attributes = ["TYPE=AUDIO", f'GROUP-ID="{_GROUP}"', *_described(audio, name), "AUTOSELECT=YES"]
+    for audio, name in zip(group.members, _names(audio_groups(package)[0].members), strict=True):
+        chosen = "NO" if "commentary" in audio.roles and not audio.default else "YES"
+        attributes = ["TYPE=AUDIO", f'GROUP-ID="{group.id}"', *_described(audio, name), f"AUTOSELECT={chosen}"]
+        purposes = [_PURPOSES[role] for role in audio.roles if role in _PURPOSES]
+        if purposes:
+            attributes.append(f'CHARACTERISTICS="{",".join(purposes)}"')
         if audio.channels is not None:
             attributes.append(f'CHANNELS="{audio.channels}"')
         lines.append(f'#EXT-X-MEDIA:{",".join(attributes)},URI="{audio.id}.m3u8"')

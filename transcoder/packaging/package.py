@@ -17,11 +17,12 @@ from fractions import Fraction
 from typing import Literal
 
 from transcoder.documents import Document
-from transcoder.errors import VerificationError
-from transcoder.media import Role
+from transcoder.errors import UnsupportedMediaError, VerificationError
+from transcoder.media import Colour, Role
 from transcoder.packaging.drm import Signal
-from transcoder.plan import AudioTrack, Chunk, Plan, VideoTrack
+from transcoder.plan import Chunk, Plan, VideoTrack
 from transcoder.results import Kind, PartResult, RenditionPart, SegmentResult
+from transcoder.sound.tracks import AudioRendition, AudioTrack
 from transcoder.text.track import TextTrack
 
 __all__ = [
@@ -58,7 +59,8 @@ def playlist_path(rendition: str) -> str:
 class PublishedRendition(Document):
     """One rendition with all its visible segments. `max_bitrate` is the plan's, in bits per second; text has none.
 
-    `signal` says how it is encrypted; None where it is not.
+    `signal` says how it is encrypted; None where it is not. Renditions of one `track` are the same sound, those of one
+    `rung` the same encoding; `layout` is FFmpeg's name of the channels.
     """
 
     id: str
@@ -71,8 +73,12 @@ class PublishedRendition(Document):
     width: int | None = None
     height: int | None = None
     frame_rate: Fraction | None = None
+    colour: Colour | None = None
     sample_rate: int | None = None
     channels: int | None = None
+    layout: str | None = None
+    track: int | None = None
+    rung: str | None = None
     language: str | None = None
     title: str | None = None
     default: bool = False
@@ -147,7 +153,7 @@ class Package(Document):
 
     @property
     def audio(self) -> tuple[PublishedRendition, ...]:
-        """The audio renditions that have sound by now, one a track."""
+        """The audio renditions that have sound by now, track by track."""
         return tuple(rendition for rendition in self.renditions if rendition.kind == "audio")
 
     @property
@@ -227,7 +233,8 @@ def build(
     tracks that are there.
 
     Errors: VerificationError with rendition, segment, expected and found in its details where two parts do not
-    join, where the rungs are not cut alike, or where a final package lacks a chunk.
+    join, where the rungs are not cut alike, or where a final package lacks a chunk; UnsupportedMediaError where all
+    chunks are there, and neither a picture nor a sound is.
     """
     count = visible_chunks(plan, video, audio)
     if final and count < len(plan.chunks):
@@ -237,8 +244,13 @@ def build(
     for rendition in pictures:
         _check_rung(pictures[0], rendition, chunks)
     sounds = [
-        _sound(plan, track, [(chunk, audio[track.track, chunk.index]) for chunk in chunks]) for track in plan.audio
+        _sound(plan, track, rendition, [(chunk, audio[track.track, chunk.index]) for chunk in chunks])
+        for track in plan.audio
+        for rendition in track.renditions
     ]
+    heard = [sound for sound in sounds if sound is not None]
+    if final and not pictures and not heard:
+        raise UnsupportedMediaError("nothing of the source can be decoded")
     missing = [track.id for track in plan.text if track.track not in (text or {})]
     if final and missing:
         raise _mismatch("the package is not complete", missing[0], 0, "text", "none")
@@ -246,7 +258,7 @@ def build(
         _text(track, text[track.track], chunks) for track in plan.text if text and chunks and track.id not in missing
     ]
     return Package(
-        renditions=(*pictures, *(sound for sound in sounds if sound is not None), *texts),
+        renditions=(*pictures, *heard, *texts),
         segment_duration=plan.longest_segment, duration=plan.duration, final=final,
         lost=sum(video[chunk.index].lost for chunk in chunks if plan.video),
         repeated=sum(video[chunk.index].repeated for chunk in chunks if plan.video),
@@ -261,19 +273,22 @@ def _pictures(plan: Plan, track: VideoTrack, parts: list[tuple[Chunk, PartResult
     return [
         PublishedRendition(
             **_joined(rendition.id, "video", parts), width=rendition.width, height=rendition.height,
-            frame_rate=track.frame_rate, max_bitrate=rendition.max_bitrate, signal=_signal(plan, rendition.id),
+            frame_rate=track.frame_rate, colour=rendition.colour, max_bitrate=rendition.max_bitrate,
+            signal=_signal(plan, rendition.id),
         )
         for rendition in (track.renditions if parts else ())
     ]  # fmt: skip
 
 
-def _sound(plan: Plan, track: AudioTrack, parts: list[tuple[Chunk, PartResult]]) -> PublishedRendition | None:
-    if not any(part.segments for _, result in parts for part in result.renditions if part.rendition == track.id):
+def _sound(
+    plan: Plan, track: AudioTrack, rendition: AudioRendition, parts: list[tuple[Chunk, PartResult]]
+) -> PublishedRendition | None:
+    if not any(part.segments for _, result in parts for part in result.renditions if part.rendition == rendition.id):
         return None
     return PublishedRendition(
-        **_joined(track.id, "audio", parts), sample_rate=track.sample_rate, channels=track.channels,
-        language=track.language, title=track.title, default=track.default, max_bitrate=track.bitrate,
-        signal=_signal(plan, track.id),
+        **_joined(rendition.id, "audio", parts), sample_rate=rendition.sample_rate, channels=rendition.channels,
+        layout=rendition.layout, track=track.track, rung=rendition.rung, language=track.language, title=track.title,
+        default=track.default, roles=track.roles, max_bitrate=rendition.bitrate, signal=_signal(plan, rendition.id),
     )  # fmt: skip
 
 
@@ -315,7 +330,9 @@ def _joined(
                 chunk.segments[0].number, part.segments[0].number,
             )  # fmt: skip
         for segment in part.segments:
-            _check_join(rendition, segments[-1] if segments else None, segment)
+            # Sound that is passed through keeps its time: it may begin within its first access unit.
+            late = 0 <= segment.start * segment.frames < segment.duration and kind == "audio"
+            _check_join(rendition, segments[-1] if segments else None, segment, segment.start if late else 0)
             if segment.frames <= 0:
                 raise _mismatch("a segment is empty", rendition, segment.number, "frames", segment.frames)
             segments.append(segment)
@@ -337,9 +354,10 @@ def _parts(rendition: str, kind: str, parts: list[tuple[Chunk, PartResult]]) -> 
             raise _mismatch("the part of a chunk is missing or double", rendition, number, 1, len(own))
 
 
-def _check_join(rendition: str, before: SegmentResult | None, segment: SegmentResult) -> None:
+def _check_join(rendition: str, before: SegmentResult | None, segment: SegmentResult, first: int = 0) -> None:
+    """A segment begins where the one before it ends, the first of all at tick `first`."""
     number = before.number + 1 if before else 1
-    start = before.start + before.duration if before else 0
+    start = before.start + before.duration if before else first
     if segment.number != number:
         raise _mismatch("a segment is missing or double", rendition, segment.number, number, segment.number)
     if segment.start != start:

@@ -10,10 +10,11 @@ from transcoder.verification.report import Findings, in_seconds
 from transcoder.verification.title import PublishedTitle
 from transcoder.verification.track import Track
 
-__all__ = ["AAC_FRAME", "check_sound"]
+__all__ = ["check_sound"]
 
-AAC_FRAME = 1024
-"""Samples of an access unit of AAC-LC."""
+_ACCESS_UNITS = {"mp4a.40.2": 1024, "opus": 960, "ac-3": 1536, "ec-3": 1536}
+"""Samples of an access unit: AAC-LC (ISO/IEC 14496-3, 4.5.1.1), Opus as Framemill encodes it (RFC 6716, 2.1.4: 20 ms),
+AC-3 and E-AC-3 (ETSI TS 102 366)."""
 
 
 def check_sound(title: PublishedTitle, findings: Findings) -> None:
@@ -36,12 +37,13 @@ def _check_track(track: Track, start: Fraction, end: Fraction, source_end: Fract
 
     It may end later, where the source's does (`source_end`): that is checked where it is known.
     """
-    frame = Fraction(AAC_FRAME, track.timescale)
-    odd = sum(step != AAC_FRAME for step in track.steps)
-    whole = f"all of {AAC_FRAME} samples"
+    unit = _ACCESS_UNITS.get(track.init.codecs if track.init else "", max(track.steps))
+    frame = Fraction(unit, track.timescale)
+    odd = sum(step != unit for step in track.steps)
+    whole = f"all of {unit} samples"
     findings.same("audio-frames", track.id, whole, f"{odd} of another length" if odd else whole)
-    samples = len(track.pts) * AAC_FRAME
-    least = end * track.timescale - AAC_FRAME
+    samples = len(track.pts) * unit
+    least = (end - track.start) * track.timescale - unit
     findings.add("audio-samples", track.id, samples >= least, f"at least {float(least):.0f}", str(samples))
     offset = track.start - start
     findings.add("av-start", track.id, abs(offset) <= frame, f"within {in_seconds(frame)}", in_seconds(offset))
@@ -54,6 +56,7 @@ def _source_end(rendition: str, plan: Plan | None, media: MediaInfo | None) -> F
     """Seconds of the title at which the source's track ends, where plan and source are known."""
     if plan is None or media is None:
         return None
-    index = next((track.stream_index for track in plan.audio if track.id == rendition), None)
+    indexes = {own.id: track.stream_index for track in plan.audio for own in track.renditions}
+    index = indexes.get(rendition)
     stream = next((stream for stream in media.audio if stream.index == index), None)
     return stream.end - plan.origin if stream else None

@@ -30,7 +30,7 @@ def test_multivariant_of_a_finished_title(title: titles.Title) -> None:
     assert first.codecs == "avc1.42c00d,mp4a.40.2"
     assert first.resolution == (320, 180)
     assert first.frame_rate == 20
-    assert first.audio == "audio"
+    assert first.audio == "aac"
     video, sound = package.video[0], package.audio[0]
     assert first.bandwidth == video.peak_bitrate(2) + sound.peak_bitrate(2)
     assert first.average_bandwidth == video.average_bitrate + sound.average_bitrate
@@ -91,7 +91,7 @@ def test_a_hostile_name_stays_inside_its_quotes(title: titles.Title, name: str) 
 def test_names_in_a_group_are_unique(title: titles.Title) -> None:
     package = title.package()
     sound = package.audio[0].model_copy(update={"title": "Stereo"})
-    other = sound.model_copy(update={"id": "a1", "default": False})
+    other = sound.model_copy(update={"id": "a1", "track": 1, "default": False})
     text = hls.multivariant(package.model_copy(update={"renditions": (*package.video, sound, other)}))
     assert [media.name for media in m3u8.loads(text).media] == ["Stereo", "Stereo (a1)"]
 

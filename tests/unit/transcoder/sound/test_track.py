@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from support import clips, ffmpeg
 
-from transcoder.audio import AAC_FRAME
 from transcoder.ladder import Ladder, VideoRung
 from transcoder.part import make_audio_parts
 from transcoder.plan import Plan, plan_title
 from transcoder.probe import probe
 from transcoder.results import RenditionPart
+
+AAC_FRAME = 1024
 
 LADDER = Ladder(
     name="small", segment_seconds=1, video=(VideoRung(id="v90", height=90, max_bitrate=200_000, buffer=300_000),)
