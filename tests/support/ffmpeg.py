@@ -57,10 +57,16 @@ class DecodedFrame:
     digest: str
 
 
-def run(arguments: Sequence[str], *, exe: str = REFERENCE, timeout_seconds: float = 300) -> bytes:
-    """Run FFmpeg and give its standard output. Errors: DecodeError for a failure and for any complaint."""
+def run(
+    arguments: Sequence[str], *, exe: str = REFERENCE, timeout_seconds: float = 300, stdin: bytes | None = None
+) -> bytes:
+    """Run FFmpeg, on the bytes of `stdin` where it reads `-`, and give its standard output.
+
+    Errors: DecodeError for a failure and for any complaint.
+    """
     done = subprocess.run(
         [exe, "-hide_banner", "-nostdin", "-v", "error", "-xerror", *arguments],
+        input=stdin,
         capture_output=True,
         timeout=timeout_seconds,
         check=False,
