@@ -9,7 +9,7 @@ lie.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +23,7 @@ from transcoder.media import Keyframe, VideoStream
 from transcoder.pictures import SourcePictures
 from transcoder.plan import Chunk, Segment, VideoTrack
 from transcoder.probe import Limits
+from transcoder.quality import PictureQuality
 from transcoder.source import media_errors, open_source
 from transcoder.timing import Timing, timing_of
 
@@ -43,6 +44,7 @@ class EncodedChunk:
     start: int
     end: int
     frames: int
+    quality: Mapping[str, tuple[PictureQuality, ...]]
     lost: int = 0
     mended: int = 0
     repeated: int = 0
@@ -105,7 +107,8 @@ def encode_chunk(
     damage = source.damage.between(start_pts, end_pts)
     promised = sum(start_pts <= stamp and (end_pts is None or stamp < end_pts) for stamp in source.stamps)
     return EncodedChunk(
-        files=files, start=first, end=timing.end, frames=count, mended=len(damage.mended), repeated=timing.repeated,
+        files=files, start=first, end=timing.end, frames=count, quality=encoder.quality,
+        mended=len(damage.mended), repeated=timing.repeated,
         lost=promised - (count - timing.repeated) if track.ticks_per_picture is None else 0,
         warnings=tuple(_warnings(track, damage.refused, "damaged pictures were skipped"))
         + tuple(_warnings(track, damage.mended, "damaged pictures were mended")),

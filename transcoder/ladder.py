@@ -126,6 +126,16 @@ class QualityRequest(Document):
     min_ssim: float | None = Field(default=None, ge=0, le=1)
     min_vmaf: float | None = Field(default=None, ge=0, le=100)
 
+    @property
+    def measures_vmaf(self) -> bool:
+        """Whether VMAF is to be measured: asked for, or needed for its floor."""
+        return self.vmaf or self.min_vmaf is not None
+
+    @property
+    def floors(self) -> bool:
+        """Whether there is any floor."""
+        return any(floor is not None for floor in (self.min_psnr, self.min_ssim, self.min_vmaf))
+
 
 _STEREO, _SURROUND = AudioRung(), AudioRung(id="surround", channels="source")
 

@@ -22,6 +22,7 @@ from transcoder.packaging.drm import CENC_SAMPLES
 from transcoder.packaging.keys import Encryptor
 from transcoder.packaging.packager import Protected, package_part
 from transcoder.plan import Chunk, Segment, VideoTrack
+from transcoder.quality import PictureQuality, segment_quality
 from transcoder.results import Loudness, RenditionPart, SegmentResult
 from transcoder.sample_entry import light_boxes, with_boxes, without_pre_skip
 from transcoder.sound.track import encode_track
@@ -85,7 +86,10 @@ def make_video_part(
                 "the chunk has other segments than planned",
                 {"rendition": rendition.id, "expected": wanted, "found": list(made.segments)},
             )
-        part = _describe(rendition.id, made.init, made.segments, encryptor, frame_rate=track.frame_rate)
+        part = _describe(
+            rendition.id, made.init, made.segments, encryptor, frame_rate=track.frame_rate,
+            quality=encoded.quality[rendition.id],
+        )  # fmt: skip
         if part.frames != encoded.frames or part.start != encoded.start or part.end != encoded.end:
             raise VerificationError(
                 "the packaged chunk differs from the encoded one",
@@ -166,6 +170,7 @@ def _describe(
     *,
     frame_rate: Fraction | None = None,
     language: str | None = None,
+    quality: Sequence[PictureQuality] = (),
 ) -> RenditionPart:
     data = init_path.read_bytes()
     init = read_init(data)
@@ -173,7 +178,7 @@ def _describe(
     part = RenditionPart(
         rendition=rendition, kind=init.kind, codecs=init.codecs, timescale=init.timescale,
         codec_config_sha256=init.codec_config_sha256, init_size_bytes=len(data),
-        segments=tuple(_segments(init, segments)), width=init.width, height=init.height, frame_rate=frame_rate,
+        segments=tuple(_segments(init, segments, quality)), width=init.width, height=init.height, frame_rate=frame_rate,
         sample_rate=init.sample_rate, channels=init.channels, language=language,
     )  # fmt: skip
     if encryptor and part.frames >= CENC_SAMPLES:
@@ -199,11 +204,12 @@ def _check_encryption(rendition: str, init: InitInfo, encryptor: Encryptor | Non
         )
 
 
-def _segments(init: InitInfo, segments: dict[int, Path]) -> Iterator[SegmentResult]:
+def _segments(init: InitInfo, segments: dict[int, Path], quality: Sequence[PictureQuality]) -> Iterator[SegmentResult]:
     for number, path in sorted(segments.items()):
         data = path.read_bytes()
         info = read_segment(data, init)
         yield SegmentResult(
             number=number, start=info.start, duration=info.end - info.start, frames=info.frames,
             size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest(),
+            quality=segment_quality(quality, info.start, info.end),
         )  # fmt: skip

@@ -24,7 +24,7 @@ from pydantic import Field
 from transcoder.colour import BT709, peak_luminance
 from transcoder.documents import Document
 from transcoder.errors import UnsupportedMediaError
-from transcoder.ladder import Deinterlacing, Ladder, Rendition, resolve, source_colour
+from transcoder.ladder import Deinterlacing, Ladder, QualityRequest, Rendition, resolve, source_colour
 from transcoder.media import Colour, MediaInfo, SourceClock, VideoStream
 from transcoder.packaging.drm import Encryption, KeyClass, key_class
 from transcoder.sound.tracks import AudioTrack, audio_tracks
@@ -101,6 +101,7 @@ class VideoTrack(Document):
     deinterlace: Literal["tff", "bff", "auto"] | None = Field(
         default=None, description="which field of a picture is the earlier one; auto: the picture says"
     )
+    quality: QualityRequest = Field(default=QualityRequest(), description="what is measured, and the least of it")
 
     def seconds(self, pts: int) -> Fraction:
         """Where in the title a source pts lies."""
@@ -246,7 +247,7 @@ def _video_track(media: MediaInfo, ladder: Ladder, stream: VideoStream, frame_ra
         rotation=stream.rotation, mirrored=stream.mirrored, deinterlace=_deinterlace(ladder.deinterlace, stream),
         stream_index=stream.index, origin_pts=stream.start_pts, time_base=stream.time_base, timescale=timescale,
         frame_rate=rate, frame_count=count, renditions=resolve(ladder, media), ticks_per_picture=ticks,
-        clock=media.clock,
+        clock=media.clock, quality=ladder.quality,
     )  # fmt: skip
 
 

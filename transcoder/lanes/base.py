@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import av.video
 
 from transcoder.ladder import Rendition
 from transcoder.plan import Chunk, VideoTrack
+from transcoder.quality import PictureQuality
 from transcoder.vbv import Budget, chunk_budget
 
 __all__ = ["ChunkEncoder", "Lane", "budget_of", "presentation_delay", "rendition_paths"]
@@ -25,6 +26,11 @@ class ChunkEncoder(Protocol):
 
     def finish(self, end: int) -> dict[str, Path]:
         """Flush the encoders; the last picture ends at tick `end`. The fragmented MP4 file of each rendition."""
+        ...
+
+    @property
+    def quality(self) -> Mapping[str, tuple[PictureQuality, ...]]:
+        """What was measured of each rendition, by picture, once everything is encoded."""
         ...
 
     def abort(self) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import av.video
-from av.video.frame import PictureType
 
 from transcoder.lanes.base import ChunkEncoder, budget_of, rendition_paths
 from transcoder.lanes.picture import PictureFormat, PictureGraph
 from transcoder.lanes.rung import RungEncoder
 from transcoder.plan import Chunk, VideoTrack
+from transcoder.quality import PictureQuality
 
 __all__ = ["CpuLane"]
 
@@ -52,13 +53,19 @@ class _CpuEncoder:
             # The graph holds no picture back, so a source that changes its size just gets a new one.
             self._graph = PictureGraph(self._track, own, self._folder, self._threads)
         for output, picture in zip(self._outputs, self._graph.pictures(frame), strict=True):
-            picture.pict_type = PictureType.I if starts_segment else PictureType.NONE
-            output.encode(picture)
+            output.encode(picture, starts_segment=starts_segment)
 
     def finish(self, end: int) -> dict[str, Path]:
         for output in self._outputs:
             output.finish(end)
         return dict(zip((r.id for r in self._track.renditions), self._paths, strict=True))
+
+    @property
+    def quality(self) -> Mapping[str, tuple[PictureQuality, ...]]:
+        return {
+            rendition.id: output.quality
+            for rendition, output in zip(self._track.renditions, self._outputs, strict=True)
+        }  # fmt: skip
 
     def abort(self) -> None:
         for output in self._outputs:

@@ -11,12 +11,14 @@ import av
 import av.video
 from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
+from av.video.frame import PictureType
 
 from transcoder.fragments import FragmentWriter
 from transcoder.ladder import Rendition
 from transcoder.lanes.base import presentation_delay
 from transcoder.lanes.encoders import settings
 from transcoder.plan import VideoTrack
+from transcoder.quality import PictureQuality, open_meter
 from transcoder.vbv import Budget
 
 __all__ = ["RungEncoder"]
@@ -41,22 +43,26 @@ class RungEncoder:
         context.colorspace, context.color_range = rendition.colour.matrix, _LIMITED
         if chosen.tag:
             context.codec_tag = chosen.tag
-        self._stream = stream
+        self._meter = open_meter(rendition, stream, vmaf=track.quality.measures_vmaf)
+        self.quality: tuple[PictureQuality, ...] = ()
         self._filter = (
             BitStreamFilterContext(chosen.bitstream_filter, rendition.codec) if chosen.bitstream_filter else None
         )
 
-    def encode(self, frame: av.VideoFrame) -> None:
-        """Take the next picture; its `pts` is in ticks of the title."""
-        self._add(self._stream.encode(frame))
+    def encode(self, picture: av.VideoFrame, *, starts_segment: bool) -> None:
+        """Take the next picture; its `pts` is in ticks of the title. An IDR picture where a segment starts."""
+        picture.pict_type = PictureType.I if starts_segment else PictureType.NONE
+        self._add(self._meter.encode(picture, starts_segment=starts_segment))
 
     def finish(self, end: int) -> None:
-        """Flush; the last picture ends at tick `end`."""
-        self._add(self._stream.encode(None))
+        """Flush; the last picture ends at tick `end`. `quality` is what was measured, from then on."""
+        self._add(self._meter.encode(None))
+        self.quality = self._meter.finish()
         self._writer.finish(end)
 
     def abort(self) -> None:
         """Let go of the file; it is of no use."""
+        self._meter.abort()
         self._writer.abort()
 
     def _add(self, packets: Sequence[Packet[Any]]) -> None:

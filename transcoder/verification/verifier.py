@@ -8,7 +8,7 @@ from transcoder.media import MediaInfo
 from transcoder.packaging.listing import OpenObject
 from transcoder.packaging.package import Package
 from transcoder.plan import Plan
-from transcoder.verification import audio, committed, decoded, files, joins, manifests, protection, text, video
+from transcoder.verification import audio, committed, decoded, files, joins, manifests, protection, quality, text, video
 from transcoder.verification.report import Findings, VerifyReport
 from transcoder.verification.title import PublishedTitle
 from transcoder.verification.track import Track, read_track
@@ -28,6 +28,7 @@ _OF_THE_TITLE: tuple[Callable[[PublishedTitle, Findings], None], ...] = (
     audio.check_sound,
     text.check_text,
     committed.check_committed,
+    quality.check_quality,
 )
 """When all renditions were read."""
 

@@ -31,6 +31,8 @@ def settings(rendition: Rendition, frame_rate: Fraction, budget: Budget, threads
         "keyint=infinite", "scenecut=0", "open-gop=0", "b-pyramid=none",
         # Keeps the content out of the parameter sets.
         "stitchable=1",
+        # Measured and told (transcoder/quality), with no influence on what is encoded.
+        "psnr=1", "ssim=1",
         f"level={level}", f"ref={references}",
     ]  # fmt: skip
     if not depth:
