@@ -91,6 +91,7 @@ def encode_chunk(
                 # Deinterlacing looks at the picture before, whichever chunk has it.
                 first_pts=start_pts - 1 if track.deinterlace else start_pts,
                 step=max(1, round(1 / track.frame_rate / track.time_base)), clock=track.clock,
+                stamping=track.stamping,
             )  # fmt: skip
             pictures = deinterlaced(source, track.deinterlace, threads) if track.deinterlace else source
             for shown in timing.pictures(pictures):

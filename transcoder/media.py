@@ -22,6 +22,7 @@ __all__ = [
     "OtherStream",
     "Role",
     "SourceClock",
+    "Stamping",
     "TextStream",
     "VideoStream",
 ]
@@ -60,6 +61,30 @@ class SourceClock(Document):
     """What makes the stamps of a source's packets one clock: its breaks, in the order of their positions."""
 
     breaks: tuple[Discontinuity, ...] = ()
+
+
+class Stamping(Document):
+    """How a stream's pictures and packets get times where its packets do not all have one. In time_base units.
+
+    A decoder without a pts says when a picture came out, which is `delay` later than it is to be shown: the first
+    picture belongs to the first packet (mpv corrects AVI in the same way). Packets then count by their place in the
+    order of decoding: packet n is promised for the time of picture n, `shift` later than its dts; None where every
+    packet has a pts.
+    """
+
+    delay: int = 0
+    shift: int | None = None
+
+    def picture(self, pts: int | None, dts: int | None) -> int | None:
+        """The time of a decoded picture, None where the decoder says nothing."""
+        known = pts if pts is not None else dts
+        return None if known is None else known - self.delay
+
+    def packet(self, pts: int | None, dts: int | None) -> int | None:
+        """The time at which a picture is promised by a packet."""
+        if self.shift is not None and dts is not None:
+            return dts + self.shift
+        return pts if pts is not None else dts
 
 
 class Colour(Document):
@@ -154,6 +179,7 @@ class VideoStream(_TimedStream):
         "picture and the end",
     )
     attached_picture: bool = False
+    stamping: Stamping = Stamping()
 
     @property
     def display_size(self) -> tuple[int, int]:

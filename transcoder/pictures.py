@@ -21,13 +21,16 @@ import av.video
 from av.packet import Packet
 
 from transcoder.errors import UnsupportedMediaError
-from transcoder.media import Keyframe, SourceClock
+from transcoder.media import Keyframe, SourceClock, Stamping
 from transcoder.source import packets, rewind
 
 __all__ = ["Damage", "SourcePictures", "Timed"]
 
 Timed = tuple[int, av.VideoFrame]
 """A picture with its pts."""
+
+_KNOW_LEADING_PICTURES = {"h264", "hevc"}
+"""Decoders that show nothing after a seek before they can show all of it."""
 
 _IDR = 5
 """nal_unit_type of a slice of an IDR picture (ITU-T H.264, table 7-1); 1 to 5 are slices."""
@@ -56,7 +59,8 @@ class SourcePictures:
     """Iterate once, for pictures in the order of display: first the one shown at `first_pts`, where there is one.
 
     `seek` holds the keyframes to begin at, best first; with none, decoding begins where the source does.
-    `stamps` are the distinct times of the packets from `first_pts` on that were read. `max_pixels` bounds a picture.
+    `stamping` says how times are made up where the source has none. `stamps` are the distinct times of
+    the packets from `first_pts` on that were read. `max_pixels` bounds a picture.
 
     Errors: UnsupportedMediaError where a picture is larger than allowed; FFmpeg's own where the source cannot be read.
     """
@@ -71,10 +75,11 @@ class SourcePictures:
         seek: Sequence[Keyframe] = (),
         max_pixels: int,
         clock: SourceClock | None = None,
+        stamping: Stamping | None = None,
     ) -> None:
         self._container, self._stream, self._seek = container, stream, tuple(seek)
         self._first_pts, self._step, self._max_pixels = first_pts, step, max_pixels
-        self._clock = clock
+        self._clock, self._stamping = clock, stamping or Stamping()
         self._context = stream.codec_context
         # libav asks before it allocates a picture.
         self._context.options = {**self._context.options, "max_pixels": str(max_pixels)}
@@ -87,7 +92,7 @@ class SourcePictures:
             self.damage, self.stamps = Damage(), set()
             self._packets = start.packets
             decoded = self._decode()
-            shown, following = self._run_in(decoded)
+            shown, following = self._run_in(decoded, whole=start.final)
             if start.final or (shown is not None and (start.earliest or not self.damage)):
                 return chain((picture for picture in (shown, following) if picture is not None), decoded)
         raise AssertionError("the last start is final")
@@ -97,7 +102,7 @@ class SourcePictures:
         for packet in self._packets:
             self._note(packet)
             # Packets come in the order of decoding: no later one is shown before this one is decoded.
-            stamp = packet.dts if packet.dts is not None else packet.pts
+            stamp = packet.pts if packet.dts is None else packet.dts + (self._stamping.shift or 0)
             if pts is not None and stamp is not None and stamp >= pts:
                 return
 
@@ -106,7 +111,7 @@ class SourcePictures:
         for number, keyframe in enumerate(self._seek):
             following = packets(self._container, self._stream, clock=self._clock, start=keyframe)
             first = next(following, None)
-            if first is None or not _reaches(first, keyframe):
+            if first is None or not self._reaches(first, keyframe):
                 continue
             earliest = number == len(self._seek) - 1
             if number == 0 and not earliest and not _stands_alone(first, self._context):
@@ -116,10 +121,24 @@ class SourcePictures:
             rewind(self._container)
         yield _Start(packets(self._container, self._stream, clock=self._clock), final=True)
 
-    def _run_in(self, decoded: Iterator[Timed]) -> tuple[Timed | None, Timed | None]:
-        """The picture that is shown at the first pts, and the one after it where that has been decoded by now."""
+    def _reaches(self, first: Packet[Any], keyframe: Keyframe) -> bool:
+        """Whether a demuxer that was to seek really begins at the keyframe or before it."""
+        if keyframe.position is not None and first.pos is not None:
+            return first.pos <= keyframe.position
+        stamp = self._stamping.packet(first.pts, first.dts)
+        return stamp is not None and stamp <= keyframe.pts
+
+    def _run_in(self, decoded: Iterator[Timed], *, whole: bool) -> tuple[Timed | None, Timed | None]:
+        """The picture that is shown at the first pts, and the one after it where that has been decoded by now.
+
+        Unless the `whole` source is decoded, what comes before the keyframe refers to pictures that are not there.
+        """
         shown: Timed | None = None
+        sound = whole or self._context.name in _KNOW_LEADING_PICTURES
         for picture in decoded:
+            sound = sound or picture[1].key_frame
+            if not sound:
+                continue
             if picture[0] > self._first_pts:
                 return shown, picture
             shown = picture
@@ -148,9 +167,9 @@ class SourcePictures:
                 continue
             for frame in frames:
                 assert isinstance(frame, av.VideoFrame)
-                pts = frame.pts if frame.pts is not None else frame.dts
+                pts = self._stamping.picture(frame.pts, frame.dts)
                 if pts is None:
-                    # Times may be missing at the very end: one picture's time after the one before.
+                    # Without a pts, nobody knows when those come that the decoder held back to the end.
                     pts = self._first_pts if previous is None else previous + self._step
                 if frame.is_corrupt:
                     self.damage.mended.append(pts)
@@ -158,7 +177,7 @@ class SourcePictures:
                 yield pts, frame
 
     def _note(self, packet: Packet[Any]) -> int | None:
-        stamp: int | None = packet.pts if packet.pts is not None else packet.dts
+        stamp = self._stamping.packet(packet.pts, packet.dts)
         if stamp is not None and stamp >= self._first_pts and not packet.is_discard:
             self.stamps.add(stamp)
         return stamp
@@ -171,14 +190,6 @@ class _Start:
     packets: Iterator[Packet[Any]]
     earliest: bool = False
     final: bool = False
-
-
-def _reaches(first: Packet[Any], keyframe: Keyframe) -> bool:
-    """Whether a demuxer that was to seek really begins at the keyframe or before it."""
-    if keyframe.position is not None and first.pos is not None:
-        return first.pos <= keyframe.position
-    stamp = first.pts if first.pts is not None else first.dts
-    return stamp is not None and stamp <= keyframe.pts
 
 
 def _stands_alone(packet: Packet[Any], context: av.codec.context.CodecContext) -> bool:

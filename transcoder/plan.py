@@ -25,7 +25,7 @@ from transcoder.colour import BT709, peak_luminance
 from transcoder.documents import Document
 from transcoder.errors import UnsupportedMediaError
 from transcoder.ladder import Deinterlacing, Ladder, QualityRequest, Rendition, resolve, source_colour
-from transcoder.media import Colour, MediaInfo, SourceClock, VideoStream
+from transcoder.media import Colour, MediaInfo, SourceClock, Stamping, VideoStream
 from transcoder.packaging.drm import Encryption, KeyClass, key_class
 from transcoder.sound.tracks import AudioTrack, audio_tracks
 from transcoder.text.track import TextTrack, text_tracks
@@ -93,6 +93,7 @@ class VideoTrack(Document):
     frame_count: int
     renditions: tuple[Rendition, ...]
     ticks_per_picture: int | None = None
+    stamping: Stamping = Stamping()
     clock: SourceClock = Field(default=SourceClock(), description="what the source's packets are read with")
     colour: Colour = Field(default=BT709, description="what a picture means that does not say")
     peak_luminance: int = Field(default=1000, description="the brightest light of a PQ source in cd/m2")
@@ -247,7 +248,7 @@ def _video_track(media: MediaInfo, ladder: Ladder, stream: VideoStream, frame_ra
         rotation=stream.rotation, mirrored=stream.mirrored, deinterlace=_deinterlace(ladder.deinterlace, stream),
         stream_index=stream.index, origin_pts=stream.start_pts, time_base=stream.time_base, timescale=timescale,
         frame_rate=rate, frame_count=count, renditions=resolve(ladder, media), ticks_per_picture=ticks,
-        clock=media.clock, quality=ladder.quality,
+        clock=media.clock, stamping=stream.stamping, quality=ladder.quality,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ headers are wrong often enough. The first picture is decoded, because only it kn
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,16 @@ from av.packet import Packet
 
 from transcoder.clock import BreakFinder
 from transcoder.errors import UnsupportedMediaError
-from transcoder.media import SAMPLE_RATES, AudioStream, Keyframe, MediaInfo, OtherStream, TextStream, VideoStream
+from transcoder.media import (
+    SAMPLE_RATES,
+    AudioStream,
+    Keyframe,
+    MediaInfo,
+    OtherStream,
+    Stamping,
+    TextStream,
+    VideoStream,
+)
 from transcoder.source import clock_may_jump, media_errors, open_source, packets, seeks_by_bytes
 from transcoder.text.reader import describe
 
@@ -66,7 +76,10 @@ class _Tally:
     last: int | None = None
     last_duration: int = 0
     end: int | None = None
-    stamps: list[int] = field(default_factory=list)
+    stamps: array[int] = field(default_factory=lambda: array("q"))
+    dts: array[int] = field(default_factory=lambda: array("q"))
+    first_pts: int | None = None
+    without_pts: int = 0
     keyframes: list[Keyframe] = field(default_factory=list)
     keyframe_distance: int = 0
     discarded: int = 0
@@ -86,9 +99,18 @@ class _Tally:
             return
         if keep:
             self.stamps.append(stamp)
+            self.dts.append(packet.dts if packet.dts is not None else stamp)
+            self.without_pts += packet.pts is None
+            if packet.pts is not None and (self.first_pts is None or packet.pts < self.first_pts):
+                self.first_pts = packet.pts
         if self.last is None or stamp >= self.last:
             self.last, self.last_duration = stamp, packet.duration or 0
         self.end = max(self.end if self.end is not None else stamp, stamp + (packet.duration or 0))
+
+    def times(self, stamping: Stamping, first: int) -> list[int]:
+        """When the pictures from the first on are shown, in order, as far as the packets tell."""
+        shown = self.stamps if stamping.shift is None else (dts + stamping.shift for dts in self.dts)
+        return sorted({stamp for stamp in shown if stamp >= first})
 
     def check(self, limits: Limits) -> None:
         """Errors: UnsupportedMediaError where there is more than one source can have: it would not fit into memory."""
@@ -179,7 +201,8 @@ def _video(
     context = stream.codec_context
     attached = bool(stream.disposition & av.stream.Disposition.attached_pic)
     first = frame.pts if frame.pts is not None else tally.first
-    stamps = sorted({stamp for stamp in tally.stamps if stamp >= first})
+    stamping = _stamping(frame, tally)
+    stamps = tally.times(stamping, first)
     rate, constant = _frame_rate(stream, stamps)
     if rate > limits.frame_rate:
         raise UnsupportedMediaError(f"the source has {float(rate):.0f} pictures a second; {limits.frame_rate} at most")
@@ -198,7 +221,17 @@ def _video(
         frame_rate=rate, constant_frame_rate=constant, keyframes=tuple(sorted(tally.keyframes, key=lambda k: k.pts)),
         gaps=tuple(_gaps([*stamps, last + duration], stream.time_base)),
         attached_picture=attached, default=bool(stream.disposition & av.stream.Disposition.default),
+        stamping=stamping,
     )  # fmt: skip
+
+
+def _stamping(frame: av.VideoFrame, tally: _Tally) -> Stamping:
+    """How times are made up for a stream, from its first picture and its packets."""
+    if not tally.without_pts or tally.first is None:
+        return Stamping()
+    if frame.pts is None:
+        return Stamping(delay=0 if frame.dts is None else frame.dts - tally.first, shift=tally.first - min(tally.dts))
+    return Stamping(shift=0 if tally.first_pts is None else tally.first_pts - min(tally.dts))
 
 
 def _gaps(stamps: Sequence[int], time_base: Fraction) -> Iterator[tuple[int, int]]:

@@ -17,6 +17,7 @@ from transcoder.ladder import Ladder, VideoRung
 from transcoder.lanes.base import ChunkEncoder
 from transcoder.media import MediaInfo
 from transcoder.plan import Chunk, Plan, Segment, VideoTrack, plan_title
+from transcoder.quality import PictureQuality
 
 __all__ = ["LADDER", "Recorded", "RecordingLane", "digest", "record", "record_title"]
 
@@ -54,6 +55,7 @@ class RecordingLane:
 
     def __init__(self) -> None:
         self.pictures: list[Recorded] = []
+        self.quality: dict[str, tuple[PictureQuality, ...]] = {}
         self._track: VideoTrack | None = None
 
     def prepare(self, stream: av.video.VideoStream, threads: int) -> None:
