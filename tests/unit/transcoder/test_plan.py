@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transcoder.errors import UnsupportedMediaError
 from transcoder.ladder import BUILT_IN
 from transcoder.media import AudioStream, MediaInfo, OtherStream, VideoStream
-from transcoder.plan import LARGEST_CHUNK, Chunk, extend, plan_title, quarter
+from transcoder.plan import LARGEST_CHUNK, LONGEST_SEGMENT_SECONDS, Chunk, extend, plan_title, quarter
 
 RATES = st.one_of(
     st.sampled_from([Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(25), Fraction(24)]),
@@ -60,6 +60,49 @@ def test_a_plan_only_ever_grows(rate: Fraction, steps: list[Fraction], last: Fra
         chunks += added
     chunks += extend(chunks, step, known + last, ended=True, slots=2)
     check_cover(chunks, known + last)
+
+
+PICTURES = st.lists(st.fractions(Fraction(1, 240), 50, max_denominator=240), min_size=1, max_size=40).map(
+    lambda steps: list(accumulate(steps, initial=Fraction(0)))
+)
+"""When pictures are shown, in seconds; the last time is the source's end."""
+
+
+def gaps_of(times: list[Fraction]) -> list[tuple[Fraction, Fraction]]:
+    return [(a, b) for a, b in pairwise(times) if b - a > Fraction(1, 5) or b == times[-1]]
+
+
+@given(rate=RATES, times=PICTURES, seconds=st.integers(1, 10), slots=st.integers(1, 500))
+def test_every_segment_has_a_picture(rate: Fraction, times: list[Fraction], seconds: int, slots: int) -> None:
+    step = min(quarter(rate, seconds), Fraction(LONGEST_SEGMENT_SECONDS, 4))
+    chunks = extend((), step, times[-1], ended=True, slots=slots, gaps=gaps_of(times))
+    check_cover(chunks, times[-1])
+    # Only in a gap that is about as long as the longest segment, or longer, a segment begins without a picture.
+    endless = [(a, b) for a, b in gaps_of(times) if b - a > LONGEST_SEGMENT_SECONDS - 5 * step]
+    for segment in (segment for chunk in chunks for segment in chunk.segments):
+        length = segment.end - segment.start
+        own = any(segment.start <= time < segment.end for time in times[:-1])
+        assert own or any(a < segment.start and segment.end <= b for a, b in endless)
+        waited = any(a < segment.end <= b for a, b in gaps_of(times))
+        assert length <= 4 * step or (waited and length <= LONGEST_SEGMENT_SECONDS)
+
+
+@given(rate=RATES, times=PICTURES, slots=st.integers(1, 500), cut=st.lists(st.integers(1, 39), max_size=6))
+def test_a_plan_made_in_pieces_is_the_same(rate: Fraction, times: list[Fraction], slots: int, cut: list[int]) -> None:
+    """What is planned while a source grows, with the gaps that are known by then, is planned at once with all of it."""
+    step = min(quarter(rate, 4), Fraction(LONGEST_SEGMENT_SECONDS, 4))
+    pictures = times[:-1]
+    chunks: tuple[Chunk, ...] = ()
+    for known in sorted(number for number in cut if number < len(pictures)):
+        gaps = [(a, b) for a, b in pairwise(pictures[: known + 1]) if b - a > Fraction(1, 5)]
+        chunks += extend(chunks, step, pictures[known], ended=False, slots=slots, gaps=gaps)
+    at_once = extend((), step, pictures[-1], ended=False, slots=slots, gaps=gaps_of(times)[:-1])
+    assert at_once[: len(chunks)] == chunks
+    last = extend(chunks, step, times[-1], ended=True, slots=slots, gaps=gaps_of(times))
+    check_cover(chunks + last, times[-1])
+    segments = [segment for chunk in chunks + last for segment in chunk.segments]
+    whole = extend((), step, times[-1], ended=True, slots=slots, gaps=gaps_of(times))
+    assert segments == [segment for chunk in whole for segment in chunk.segments]
 
 
 @given(rate=RATES, duration=DURATIONS)
