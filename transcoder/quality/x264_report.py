@@ -1,7 +1,10 @@
 """libx264's own word: it measures every picture that it encodes, and writes that into its log.
 
 For that its parameters must have `psnr=1` and `ssim=1`; they do not change what it encodes. The log has one line a
-picture, in decode order, like the packets; the measures are over the picture as a decoder will show it.
+picture, in decode order, like the packets; the measures are over the picture as a decoder will show it, but for two
+details. A picture that no other refers to is measured before the deblocking filter: up to 0.1 dB too low. And the
+windows of SSIM lie two pixels beside those of libavfilter's, so as not to fall on the edges of blocks: where pictures
+are bad, the two differ (0.73 and 0.71), where they are good, they hardly do (0.964 and 0.964).
 """
 
 from __future__ import annotations
