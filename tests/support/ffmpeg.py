@@ -33,7 +33,9 @@ __all__ = [
     "decode_samples",
     "ffprobe_json",
     "frame_numbers",
+    "make",
     "run",
+    "stored_frames",
 ]
 
 REFERENCE: str = imageio_ffmpeg.get_ffmpeg_exe()
@@ -77,6 +79,14 @@ def run(
     return done.stdout
 
 
+def make(arguments: Sequence[str], *, exe: str = REFERENCE) -> None:
+    """Have FFmpeg write a file, on one thread: the same bytes each time. Errors: DecodeError for a failure."""
+    command = [exe, "-hide_banner", "-nostdin", "-v", "error", "-y", *arguments[:-1], "-threads", "1", arguments[-1]]
+    done = subprocess.run(command, capture_output=True, timeout=300, check=False)
+    if done.returncode:
+        raise DecodeError(f"ffmpeg {' '.join(arguments)}: {done.stderr.decode(errors='replace')[-2000:]}")
+
+
 def decode_frames(source: str | Path, stream: str = "v:0", *, exe: str = REFERENCE) -> list[DecodedFrame]:
     """Decode one stream in full, in the order of display. `stream` is a specifier, such as "v:2" or "a:0".
 
@@ -90,6 +100,25 @@ def decode_frames(source: str | Path, stream: str = "v:0", *, exe: str = REFEREN
         exe=exe,
     )  # fmt: skip
     return list(_parse_framehash(output.decode()))
+
+
+def stored_frames(source: str | Path, index: int, *, exe: str = REFERENCE) -> list[DecodedFrame]:
+    """Decode a stream of any source, also a damaged one: pictures as they are stored, neither turned nor scaled.
+
+    Errors: DecodeError where nothing comes out.
+    """
+    done = subprocess.run(
+        [
+            exe, "-hide_banner", "-nostdin", "-v", "error", "-copyts", "-noautorotate", "-i", str(source),
+            "-map", f"0:{index}", "-noautoscale", "-fps_mode:v", "passthrough", "-enc_time_base:v", "demux",
+            "-f", "framemd5", "-",
+        ],
+        capture_output=True, timeout=300, check=False,
+    )  # fmt: skip
+    frames = list(_parse_framehash(done.stdout.decode()))
+    if not frames:
+        raise DecodeError(f"ffmpeg decodes nothing of {source}: {done.stderr.decode(errors='replace')[-2000:]}")
+    return frames
 
 
 def _parse_framehash(text: str) -> Iterator[DecodedFrame]:

@@ -15,7 +15,7 @@ from support.recording import LADDER
 from transcoder.errors import UnsupportedMediaError
 from transcoder.media import MediaInfo, VideoStream
 from transcoder.plan import Chunk, Plan, VideoTrack, plan_title
-from transcoder.timing import Shown, timing_of
+from transcoder.timing import Shown, Timing, timing_of
 
 STEPS = st.one_of(st.integers(1, 60), st.integers(150, 2500), st.integers(20_000, 70_000))
 """Distances between pictures in milliseconds: usual ones, gaps, and some that are longer than a segment may be."""
@@ -49,7 +49,8 @@ def shown(
     plan: Plan, chunk: Chunk, decoded: Sequence[int], *, whole: bool = False
 ) -> tuple[list[Shown[int]], int, int]:
     """A chunk's pictures, its end and its repeats; a picture's content is its pts."""
-    timing = timing_of(track_of(plan), chunk, None if whole else plan.following(chunk))
+    following = None if whole else plan.following(chunk)
+    timing: Timing[int] = timing_of(track_of(plan), chunk, following)
     pictures = list(timing.pictures([(pts, pts) for pts in decoded]))
     return pictures, timing.end, timing.repeated
 

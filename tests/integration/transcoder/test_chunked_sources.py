@@ -1,0 +1,45 @@
+"""Chunked against unchunked: what the chunks of a title feed their encoders is what one decoder yields.
+
+The same pictures, in the same order, at the same times, of every container and codec; the expected ones come from
+another FFmpeg, which reads the source from its beginning to its end.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from support import ffmpeg, sources
+from support.recording import Recorded, record, record_title
+
+from transcoder.chunk import EncodedChunk
+from transcoder.plan import Chunk, Plan
+from transcoder.probe import probe
+
+
+def recorded(path: Path) -> tuple[Plan, int, list[EncodedChunk], list[Recorded], list[Recorded]]:
+    """A source's plan, its video stream's index, its chunks, their pictures, and those of one chunk over all of it."""
+    with path.open("rb") as file:
+        media = probe(file)
+        plan, chunks, pictures = record_title(file, media)
+        _, whole = record(file, media, plan, Chunk(index=0, segments=plan.segments), following=None)
+    assert media.main_video is not None
+    return plan, media.main_video.index, chunks, pictures, whole
+
+
+@pytest.mark.parametrize("name", sources.SOURCES)
+def test_chunks_show_what_one_decoder_yields(name: str) -> None:
+    path = sources.cached(name)
+    plan, index, chunks, pictures, whole = recorded(path)
+    assert plan.video is not None
+    expected = ffmpeg.stored_frames(path, index)
+    assert [picture.time for picture in pictures] == [frame.time - expected[0].time for frame in expected]
+    assert pictures == whole
+    if not plan.video.deinterlace:
+        assert [picture.digest for picture in pictures] == [frame.digest for frame in expected]
+    assert [chunk.end for chunk in chunks[:-1]] == [chunk.start for chunk in chunks[1:]]
+    assert Fraction(chunks[-1].end, plan.video.timescale) == plan.duration
+    assert plan.video.frame_count == len(expected)
+    assert sum(chunk.lost for chunk in chunks) == 0
+    assert not any(chunk.repeated or chunk.mended or chunk.warnings for chunk in chunks)
