@@ -9,7 +9,8 @@ from cluster.documents import Commit
 from transcoder.media import MediaInfo
 from transcoder.packaging.package import Package, PublishedRendition
 from transcoder.plan import Plan
-from transcoder.results import Loudness
+from transcoder.quality import pooled_quality
+from transcoder.results import Loudness, SegmentQuality
 from transcoder.verification import VerifyReport
 
 __all__ = ["job_report"]
@@ -88,4 +89,18 @@ def _rendition(package: Package, rendition: PublishedRendition, loudness: Loudne
         "bandwidth": package.bandwidth(rendition),
         "averageBandwidth": package.average_bandwidth(rendition),
         "keyId": rendition.signal.key_id if rendition.signal else None,
+        "quality": _quality(rendition),
     }
+
+
+def _quality(rendition: PublishedRendition) -> dict[str, object] | None:
+    """Pooled over the rendition, and of each segment; None where nothing was measured."""
+    pooled = pooled_quality(rendition.segments)
+    if pooled is None:
+        return None
+    measured = ((segment.number, segment.quality) for segment in rendition.segments if segment.quality)
+    return {**_measures(pooled), "segments": [{"number": number, **_measures(found)} for number, found in measured]}
+
+
+def _measures(quality: SegmentQuality) -> dict[str, object]:
+    return {"psnr": quality.psnr, "ssim": quality.ssim, "worstPsnr": quality.worst_psnr, "vmaf": quality.vmaf}

@@ -9,11 +9,13 @@ from cluster.scheduler import Unit
 from transcoder.errors import VerificationError
 from transcoder.packaging.package import Package, build
 from transcoder.plan import Plan
-from transcoder.results import PartResult, SegmentResult
+from transcoder.quality.floor import below_floor
+from transcoder.results import PartResult, RenditionPart, SegmentResult
 from transcoder.text.segments import TIMESCALE as TEXT_TIMESCALE
 
 __all__ = ["check_result", "package_of", "task_keys", "units_of"]
 
+_MOST_PROBLEMS = 20
 _POSTER_AFTER = 3
 """The poster is made after so many chunks: it must not delay the first picture, nor be the last to end."""
 
@@ -74,6 +76,7 @@ def check_result(plan: Plan, key: TaskKey, result: PartResult, commits: Sequence
     spans: set[tuple[int | None, int | None, int]] = set()
     for part in result.renditions:
         _expect(key, f"timescale of {part.rendition}", _timescale(plan, key, part.rendition), part.timescale)
+        _check_floor(plan, part)
         numbers = [segment.number for segment in part.segments]
         planned = [segment.number for segment in chunk.segments]
         _expect(key, f"segments of {part.rendition}", planned[: len(numbers)], numbers)
@@ -86,6 +89,19 @@ def check_result(plan: Plan, key: TaskKey, result: PartResult, commits: Sequence
             _expect(key, f"decoder configuration of {part.rendition}", known, part.codec_config_sha256)
     if key.kind == "video":
         _expect(key, "distinct spans of the rungs", 1, len(spans))
+
+
+def _check_floor(plan: Plan, part: RenditionPart) -> None:
+    """A rung that is below the ladder's floor fails at once: nothing that follows can mend it."""
+    if plan.video is None or part.kind != "video":
+        return
+    problems = list(below_floor(plan.video.quality, part.segments))
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise VerificationError(
+            f"rendition {part.rendition} is below the quality floor: {problems[0]}{more}",
+            {"rendition": part.rendition, "problems": problems[:_MOST_PROBLEMS]},
+        )
 
 
 def package_of(plan: Plan, results: Mapping[TaskKey, PartResult], *, final: bool) -> Package:

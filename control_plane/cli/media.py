@@ -34,6 +34,7 @@ from transcoder.media import MediaInfo
 from transcoder.packaging.drm import Scheme
 from transcoder.plan import plan_title
 from transcoder.probe import probe as probe_source
+from transcoder.quality.vmaf import require_vmaf
 from transcoder.verification import folder_opener, verify_package
 
 __all__ = ["plan", "probe", "transcode", "verify"]
@@ -181,6 +182,7 @@ class _Output:
               help="Encrypt the package; its keys go to OUT.keys.json.")  # fmt: skip
 @click.option("--drm-scheme", type=click.Choice(["cbcs", "cenc"]), default="cbcs", show_default=True,
               help="How it is encrypted: AES-CBC with a pattern, or AES-CTR for older devices.")  # fmt: skip
+@click.option("--vmaf", is_flag=True, help="Measure VMAF of every picture; takes longer than the encoding.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted transcode into OUT.")
 @_JSON
 def transcode(
@@ -191,14 +193,20 @@ def transcode(
     lane: str,
     drm: Literal["none", "clearkey"],
     drm_scheme: Scheme,
+    vmaf: bool,
     resume: bool,
     as_json: bool,
 ) -> None:
     """Turn SOURCE into a package in OUT: HLS and DASH over the same CMAF segments, thumbnails, report.json."""
     if open_lane(lane).name != lane and lane != "auto":
         raise ResourceMissingError(f"the lane {lane!r} is not available on this machine")
+    ladder = _ladder(ladder_name, segment_seconds)
+    if vmaf:
+        ladder = ladder.model_copy(update={"quality": ladder.quality.model_copy(update={"vmaf": True})})
+    if ladder.quality.measures_vmaf:
+        require_vmaf()
     request = JobRequest(
-        ladder=_ladder(ladder_name, segment_seconds), lane="cpu" if lane == "cpu" else "auto", drm=drm,
+        ladder=ladder, lane="cpu" if lane == "cpu" else "auto", drm=drm,
         drm_scheme=drm_scheme,
     )  # fmt: skip
     output = _Output(out.absolute())

@@ -74,12 +74,12 @@ def verification(console: Console, found: VerifyReport) -> None:
 
 def report(console: Console, document: Mapping[str, Any], out: Path) -> None:
     """A finished transcode."""
-    table = Table("rendition", "codecs", "size", "frames", "bytes", "peak", "average")
+    table = Table("rendition", "codecs", "size", "frames", "bytes", "peak", "average", "quality")
     for rendition in document["renditions"]:
         shape = f"{rendition['width']}x{rendition['height']}" if rendition["width"] else rendition["language"] or ""
         table.add_row(rendition["id"], rendition["codecs"], shape, str(rendition["frames"]),
                       _size(rendition["sizeBytes"]), _bits(rendition["bandwidth"]),
-                      _bits(rendition["averageBandwidth"]))  # fmt: skip
+                      _bits(rendition["averageBandwidth"]), _quality(rendition["quality"]))  # fmt: skip
     console.print(table)
     seconds, wall = document["durationSeconds"], document["wallSeconds"]
     console.print(
@@ -88,6 +88,12 @@ def report(console: Console, document: Mapping[str, Any], out: Path) -> None:
     )
     for name, path in (("HLS ", out / "hls" / "master.m3u8"), ("DASH", out / "dash" / "manifest.mpd")):
         console.print(f"{name}  {path}", soft_wrap=True, highlight=False)  # to be copied: never broken
+
+
+def _quality(found: Mapping[str, Any] | None) -> str:
+    """PSNR, SSIM and VMAF, as far as they are known."""
+    measures = (("psnr", "{:.1f} dB"), ("ssim", "SSIM {:.3f}"), ("vmaf", "VMAF {:.1f}"))
+    return ", ".join(form.format(found[name]) for name, form in measures if found[name] is not None) if found else ""
 
 
 def _size(count: int) -> str:

@@ -14,6 +14,6 @@ VMAF costs more than any encoding and is measured when asked, of every picture (
 from __future__ import annotations
 
 from transcoder.quality.meter import Meter, open_meter
-from transcoder.quality.picture import PictureQuality, segment_quality
+from transcoder.quality.picture import PictureQuality, pooled_quality, segment_quality
 
-__all__ = ["Meter", "PictureQuality", "open_meter", "segment_quality"]
+__all__ = ["Meter", "PictureQuality", "open_meter", "pooled_quality", "segment_quality"]
