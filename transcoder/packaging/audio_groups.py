@@ -14,7 +14,7 @@ class AudioGroup(NamedTuple):
     """One encoding of the sound, with a member for every track.
 
     RFC 8216bis, 4.4.6.1.1: groups have the same members, alike but for URI and channels. A track that lacks this
-    encoding is there with its first rendition.
+    encoding is there with its first rendition of the same codec, or of any.
     """
 
     id: str
@@ -30,9 +30,14 @@ def audio_groups(package: Package) -> tuple[AudioGroup, ...]:
     leaders = {rendition.rung: rendition for rendition in reversed(package.audio)}
     groups = []
     for rung in dict.fromkeys(rendition.rung for rendition in package.audio):
-        members = tuple(next((one for one in own if one.rung == rung), own[0]) for own in tracks.values())
-        groups.append(AudioGroup(rung or "audio", leaders[rung], members))
+        leader = leaders[rung]
+        members = tuple(max(own, key=lambda one: _likeness(one, leader)) for own in tracks.values())
+        groups.append(AudioGroup(rung or "audio", leader, members))
     return tuple(groups)
+
+
+def _likeness(rendition: PublishedRendition, leader: PublishedRendition) -> tuple[bool, bool]:
+    return rendition.rung == leader.rung, rendition.codecs == leader.codecs
 
 
 def paired(

@@ -1,8 +1,9 @@
 """Encoders that run once through a whole title, and whose packets lie exactly where their samples do.
 
-An encoder looks ahead: its first packets hold nothing but priming, by which all others are late. Here the title's
-first sample is put on a packet's border, by silence before it where the priming is no whole number of packets, and
-what lies before it is dropped: so packets begin at 0 and need no edit list (docs/adr/0004).
+An encoder looks ahead: it begins with priming, by which all its packets are late. Here packets begin at 0 all the same,
+and need no edit list (docs/adr/0004). Where the priming is a whole packet, that packet is dropped. Where it is less,
+as many of the title's first samples are left out before the encoder, and its packets come earlier by as many: dropping
+a packet of Opus would cost more, because its decoder takes 80 ms to find itself again (RFC 7845, 4.6).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["SoundEncoder"]
 
 
 class _Kind(NamedTuple):
-    """libav's encoder of a codec, its sample format, samples in a packet, and samples of priming."""
+    """libav's encoder of a codec, its sample format, samples in a packet, samples of priming."""
 
     name: str
     sample_format: str
@@ -35,7 +36,7 @@ _KINDS = {
     # ISO/IEC 14496-3, 4.5.1.1: AAC-LC has 1,024 samples in an access unit; the encoder looks ahead by as many.
     "aac": _Kind("aac", "fltp", 1024, 1024, {}),
     # RFC 6716: 20 ms at 48 kHz; the encoder looks ahead by 6.5 ms.
-    "opus": _Kind("libopus", "flt", 960, 312, {"frame_duration": "20", "application": "audio"}),
+    "opus": _Kind("libopus", "flt", 960, 312, {"frame_duration": "20", "application": "audio", "vbr": "constrained"}),
 }
 
 
@@ -49,9 +50,9 @@ class SoundEncoder:
         assert isinstance(context, av.AudioCodecContext)
         self._context = context
         self._configure(context)
-        self._lead = -self._kind.priming % self._kind.packet
-        self._rest = np.zeros((self._lead, rendition.channels), np.float32)
-        self._position = 0
+        self._left_out = self._kind.priming % self._kind.packet
+        self._rest = np.zeros((0, rendition.channels), np.float32)
+        self._position = self._samples = 0
 
     @property
     def packet_samples(self) -> int:
@@ -76,7 +77,7 @@ class SoundEncoder:
         """Packets for more samples; None pads the last packet with silence and flushes."""
         size = self._kind.packet
         padding = np.zeros((-len(self._rest) % size, self._rendition.channels), np.float32)
-        joined = np.concatenate((self._rest, padding if samples is None else samples))
+        joined = np.concatenate((self._rest, padding if samples is None else self._entered(samples)))
         whole = len(joined) // size * size
         self._rest = joined[whole:]
         packets: list[Packet[Any]] = []
@@ -85,6 +86,11 @@ class SoundEncoder:
         if samples is None:
             packets += self._context.encode(None)
         return [packet for packet in packets if self._belongs(packet)]
+
+    def _entered(self, samples: Samples) -> Samples:
+        """The samples, without those that are left out at the start."""
+        before, self._samples = self._samples, self._samples + len(samples)
+        return samples[max(0, self._left_out - before) :]
 
     def _frame(self, block: Samples) -> av.AudioFrame:
         packed = np.ascontiguousarray(block, np.float32).reshape(1, -1)
@@ -97,7 +103,7 @@ class SoundEncoder:
     def _belongs(self, packet: Packet[Any]) -> bool:
         """Put a packet on the title's clock; whether it is neither priming nor padding."""
         assert packet.pts is not None
-        packet.pts -= self._lead
+        packet.pts += self._left_out
         if packet.pts % self._kind.packet:
             raise InternalError(f"the {self._kind.name} encoder looks ahead by another number of samples than known")
-        return 0 <= packet.pts < self._position - self._lead
+        return 0 <= packet.pts < self._samples
