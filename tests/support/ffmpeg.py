@@ -33,6 +33,7 @@ __all__ = [
     "decode_samples",
     "ffprobe_json",
     "frame_numbers",
+    "frame_report",
     "make",
     "run",
     "stored_frames",
@@ -144,6 +145,18 @@ def click_times(source: str | Path, stream: str = "a:0", *, exe: str = REFERENCE
     first = decode_frames(source, stream, exe=exe)[0].time
     positions = clips.click_positions(decode_samples(source, stream, exe=exe), _AUDIO_RATE)
     return [first + Fraction(position, _AUDIO_RATE) for position in positions]
+
+
+def frame_report(source: str | Path, *, exe: str = REFERENCE) -> str:
+    """What FFmpeg says of the first picture of a file: format, colours, side data, as `showinfo` prints it."""
+    done = subprocess.run(
+        [exe, "-hide_banner", "-nostdin", "-i", str(source), "-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    lines = done.stderr.decode(errors="replace").splitlines()
+    return "\n".join(line.partition("] ")[2] for line in lines if "showinfo" in line)
 
 
 def audio_samples(source: str | Path, stream: str = "a:0", *, exe: str = REFERENCE) -> int:

@@ -12,20 +12,19 @@ from transcoder.vbv import Budget
 
 __all__ = ["settings"]
 
-_MOST_PARALLEL = 6
-
 # The library tells of itself on stderr, unless this says that only errors are of interest.
 os.environ.setdefault("SVT_LOG", "1")
 
 
-def settings(rendition: Rendition, _: Fraction, budget: Budget, threads: int) -> EncoderSettings:
+def settings(rendition: Rendition, _: Fraction, budget: Budget, __: int) -> EncoderSettings:
     """A key frame where a segment starts and nowhere else, the same sequence header in every chunk.
 
     Pictures that are decoded ahead are hidden in the temporal unit of the one that is shown (AV1, 7.5), so samples are
-    in the order of presentation. The number of threads does not change the output.
+    in the order of presentation. Of all degrees of parallelism only the first makes the same bytes each time when the
+    cap is felt; the rungs still run beside each other.
     """
     parameters = [
-        "keyint=-1", "scd=0", "enable-overlays=0", "pred-struct=2", f"lp={min(threads, _MOST_PARALLEL)}",
+        "keyint=-1", "scd=0", "enable-overlays=0", "pred-struct=2", "lp=1",
         # Left alone, the cap may be exceeded by half. SVT-AV1 keeps it on average; a buffer it does not know here.
         "mbr-overshoot-pct=0",
     ]  # fmt: skip
