@@ -17,11 +17,19 @@ from support.jobs import LADDER, Job
 from cluster.documents import Publication, TaskKey
 from cluster.engine import EngineSettings
 from cluster.runtime.ray_runtime import RayRuntime
-from transcoder.errors import CanceledError, FramemillError, TaskTimeoutError, UnsupportedMediaError
+from transcoder.errors import (
+    CanceledError,
+    FramemillError,
+    TaskTimeoutError,
+    UnsupportedMediaError,
+    VerificationError,
+)
+from transcoder.ladder import QualityRequest
 from transcoder.verification import folder_opener, verify_package
 
 HEAVY = LADDER.model_copy(update={"video": tuple(r.model_copy(update={"preset": "veryslow"}) for r in LADDER.video)})
 CLIP = clips.Clip(seconds=Fraction(12), keyframe_interval=40)
+SHORT = clips.Clip(seconds=Fraction(3), keyframe_interval=40)
 
 
 async def idle(busy_workers: Callable[[], list[psutil.Process]]) -> None:
@@ -229,3 +237,25 @@ async def test_damage_in_a_chunk_is_an_error_with_its_reason(runtime: RayRuntime
     with pytest.raises(FramemillError) as caught:
         await job.engine().transcode()
     assert caught.value.code == "NOT_FOUND"
+
+
+async def test_vmaf_of_every_segment_is_in_the_report(runtime: RayRuntime, tmp_path: Path) -> None:
+    ladder = LADDER.model_copy(update={"quality": QualityRequest(vmaf=True, min_vmaf=1)})
+    job = Job(tmp_path, runtime, clips.cached(SHORT), ladder)
+    report = await job.engine().transcode()
+    renditions = report["renditions"]
+    assert isinstance(renditions, list)
+    for rendition in renditions[:2]:
+        quality = rendition["quality"]
+        assert [segment["number"] for segment in quality["segments"]] == list(range(1, len(quality["segments"]) + 1))
+        scores = [segment["vmaf"] for segment in quality["segments"]]
+        assert min(scores) <= quality["vmaf"] <= max(scores)
+
+
+async def test_a_rung_below_the_floor_fails_the_job_and_says_where(runtime: RayRuntime, tmp_path: Path) -> None:
+    ladder = LADDER.model_copy(update={"quality": QualityRequest(min_psnr=99)})
+    job = Job(tmp_path, runtime, clips.cached(SHORT), ladder)
+    with pytest.raises(VerificationError, match=r"rendition v\d+ is below the quality floor: segment \d+ has PSNR"):
+        await job.engine().transcode()
+    assert job.ledger.outcome is not None
+    assert job.ledger.outcome["code"] == "VERIFICATION_FAILED"

@@ -8,7 +8,8 @@ from support.plans import part_result, plan_of
 from cluster.documents import Commit, TaskKey
 from cluster.units import check_result, task_keys, units_of
 from transcoder.errors import VerificationError
-from transcoder.results import PartResult, RenditionPart
+from transcoder.ladder import QualityRequest
+from transcoder.results import PartResult, RenditionPart, SegmentQuality
 
 PLAN = plan_of(30, audio_tracks=2)
 KEY = TaskKey(kind="video", index=4)
@@ -75,3 +76,27 @@ def test_a_missing_rung_is_refused() -> None:
         check_result(PLAN, KEY, PartResult(renditions=result.renditions[1:]), ())
     with pytest.raises(VerificationError):
         check_result(PLAN, TaskKey(kind="image"), PartResult(), ())
+
+
+@pytest.mark.parametrize(("psnr", "refused"), [(31.0, False), (30.0, False), (29.9, True)])
+def test_a_rung_below_the_floor_is_refused_with_its_place(psnr: float, refused: bool) -> None:
+    assert PLAN.video is not None
+    track = PLAN.video.model_copy(update={"quality": QualityRequest(min_psnr=30)})
+    plan = PLAN.model_copy(update={"video": track})
+    result = part_result(plan, KEY)
+    qualities = [SegmentQuality(psnr=50.0), SegmentQuality(psnr=psnr)]
+    renditions = tuple(
+        part.model_copy(
+            update={"segments": tuple(segment.model_copy(update={"quality": quality})
+                                      for segment, quality in zip(part.segments, qualities, strict=True))}
+        )
+        for part in result.renditions
+    )  # fmt: skip
+    result = result.model_copy(update={"renditions": renditions})
+    if not refused:
+        check_result(plan, KEY, result, ())
+        return
+    number = result.renditions[0].segments[1].number
+    with pytest.raises(VerificationError, match=f"segment {number} has PSNR 29.9, below 30") as caught:
+        check_result(plan, KEY, result, ())
+    assert caught.value.details["rendition"] == result.renditions[0].rendition
