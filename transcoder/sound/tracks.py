@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Literal
 
 from transcoder.documents import Document
-from transcoder.languages import language_tag
 from transcoder.media import AudioStream, MediaInfo, Role, SourceClock
 from transcoder.sound.channels import channel_names, kept_layout, main_channels
 from transcoder.sound.rungs import AudioRung, LoudnessRequest
@@ -74,7 +73,7 @@ def audio_tracks(
     chosen = next((stream.index for stream in streams if stream.default), streams[0].index if streams else None)
     return tuple(
         AudioTrack(
-            track=number, stream_index=stream.index, language=language_tag(stream.language), title=stream.title,
+            track=number, stream_index=stream.index, language=stream.language, title=stream.title,
             default=stream.index == chosen, roles=stream.roles, offset=stream.start - origin,
             end=stream.end - origin, loudness=loudness, clock=media.clock,
             renditions=_renditions(number, stream, rungs),
