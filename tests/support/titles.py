@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from support import clips
+from transcoder.chunk import seek_points
 from transcoder.ladder import Ladder, VideoRung
 from transcoder.media import MediaInfo
 from transcoder.packaging import dash, hls
@@ -74,6 +75,7 @@ def make_title(
     clip: clips.Clip | Path,
     folder: Path,
     *,
+    ladder: Ladder = LADDER,
     slots: int = 2,
     encrypt: Callable[[Plan], Encryptor] | None = None,
 ) -> Title:
@@ -81,7 +83,7 @@ def make_title(
     path = clips.cached(clip) if isinstance(clip, clips.Clip) else clip
     with path.open("rb") as file, tempfile.TemporaryDirectory() as scratch:
         media = probe(file)
-        plan = plan_title(media, LADDER, slots=slots)
+        plan = plan_title(media, ladder, slots=slots)
         encryptor = encrypt(plan) if encrypt else None
         if encryptor:
             plan = plan.model_copy(update={"encryption": encryptor.encryption})
@@ -92,18 +94,10 @@ def make_title(
         for chunk in plan.chunks:
             own = Path(scratch) / f"video{chunk.index}"
             own.mkdir()
-            # No seek points: decode from the start, which is exact for any clip.
             made = make_video_part(
-                file,
-                plan.video,
-                chunk,
-                own,
-                lane="cpu",
-                seek=(),
-                following=plan.following(chunk),
-                threads=1,
-                encryptor=encryptor,
-            )
+                file, plan.video, chunk, own, lane="cpu", seek=seek_points(stream, plan.video, chunk),
+                following=plan.following(chunk), threads=1, encryptor=encryptor,
+            )  # fmt: skip
             video[chunk.index] = _keep(made, folder)
         for track in plan.audio:
             own = Path(scratch) / f"audio{track.track}"
