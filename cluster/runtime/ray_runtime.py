@@ -145,6 +145,8 @@ def _import_ray(*, local: bool) -> Any:
     """Ray, set up before its import. Typed as Any: Ray's own types know no streaming generators."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Ray prints every death of a worker to stdout, which belongs to the program. Its logs have it, and our errors.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     if local:
         # Ray binds to loopback only where it believes that clusters are not for this system.
         if "ray" in sys.modules and os.environ.get(_LOOPBACK_ONLY) != "0":

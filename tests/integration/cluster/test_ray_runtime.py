@@ -169,6 +169,13 @@ async def test_a_crash_in_c_is_retryable(runtime: RayRuntime) -> None:
         await results(runtime, TaskCall("crash", crash, ()))
 
 
+def test_ray_prints_nothing_to_our_stdout(runtime: RayRuntime) -> None:
+    from ray._private.ray_logging import stdout_deduplicator
+
+    told = {"lines": ["A worker died or was killed"], "pid": "raylet", "is_err": False, "ip": "127.0.0.1", "job": "1"}
+    assert [batch["lines"] for batch in stdout_deduplicator.deduplicate(told)] in ([], [[]])
+
+
 async def test_memory_is_bounded(runtime: RayRuntime) -> None:
     with pytest.raises(MemoryExceededError) as caught:
         await results(runtime, TaskCall("grow", grow_in_python, (), memory_bytes=64 << 20))
