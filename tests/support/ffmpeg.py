@@ -88,15 +88,17 @@ def make(arguments: Sequence[str], *, exe: str = REFERENCE) -> None:
         raise DecodeError(f"ffmpeg {' '.join(arguments)}: {done.stderr.decode(errors='replace')[-2000:]}")
 
 
-def decode_frames(source: str | Path, stream: str = "v:0", *, exe: str = REFERENCE) -> list[DecodedFrame]:
+def decode_frames(
+    source: str | Path, stream: str = "v:0", *, exe: str = REFERENCE, filters: str | None = None
+) -> list[DecodedFrame]:
     """Decode one stream in full, in the order of display. `stream` is a specifier, such as "v:2" or "a:0".
 
-    Times are the demuxer's own: nothing is dropped, repeated or moved.
+    Times are the demuxer's own: nothing is dropped, repeated or moved. `filters` is run over pictures.
     """
     output = run(
         [
-            "-copyts", "-i", str(source), "-map", f"0:{stream}", "-fps_mode:v", "passthrough",
-            "-enc_time_base:v", "demux", "-f", "framemd5", "-",
+            "-copyts", "-i", str(source), "-map", f"0:{stream}", *(["-vf", filters] if filters else []),
+            "-fps_mode:v", "passthrough", "-enc_time_base:v", "demux", "-f", "framemd5", "-",
         ],
         exe=exe,
     )  # fmt: skip
