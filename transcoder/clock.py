@@ -115,11 +115,13 @@ class BreakFinder:
     """Finds the breaks of a source's clock from its packets, all streams', in the order of reading.
 
     `breaks` grows on the way: a `PacketClock` over the same list mends what is read meanwhile. `jumps` says whether the
-    container's clock may jump at all: in others a long step is a pause, and a step back is an edit.
+    container's clock may jump at all: in others a long step is a pause, and a step back is an edit. `broken_off` says
+    afterwards that the demuxer met damage that it could not read past.
     """
 
     def __init__(self, *, jumps: bool) -> None:
         self.breaks: list[Discontinuity] = []
+        self.broken_off = False
         self._jumps = jumps
         self._streams: dict[int, _Progress] = {}
 

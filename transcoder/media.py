@@ -150,21 +150,22 @@ class _TimedStream(Document):
 
 
 class VideoStream(_TimedStream):
-    """One video stream. Times are in `time_base` units (seconds per tick); `end_pts` is exclusive."""
+    """One video stream. Times are in `time_base` units (seconds per tick); `end_pts` is exclusive. `width` and
+    `height` are what is left of the decoded picture after `crop`."""
 
     profile: str | None = None
     width: int
     height: int
+    crop: tuple[int, int, int, int] = Field(
+        default=(0, 0, 0, 0),
+        description="pixels that the container cuts off the decoded picture: top, bottom, left, right",
+    )
     sample_aspect_ratio: Fraction = Fraction(1)
     rotation: int = Field(default=0, description="degrees clockwise to turn the decoded picture for display")
     mirrored: bool = Field(default=False, description="to be flipped left to right before it is turned")
     pixel_format: str
     bits: int = 8
     field_order: Literal["progressive", "tff", "bff", "interlaced"] = "progressive"
-    color_primaries: str | None = None
-    color_transfer: str | None = None
-    color_space: str | None = None
-    color_range: str | None = None
     colour: Colour = Colour()
     mastering: MasteringDisplay | None = None
     light: ContentLight | None = None

@@ -19,8 +19,11 @@ import av.stream
 from av.packet import Packet
 
 from transcoder.clock import BreakFinder, PacketClock
+from transcoder.codecs import decoders
 from transcoder.errors import FramemillError, StorageError, UnsupportedMediaError
+from transcoder.limits import Limits
 from transcoder.media import Keyframe, SourceClock
+from transcoder.signatures import SIGNATURE_BYTES, unknown_container
 
 __all__ = ["FORMATS", "clock_may_jump", "media_errors", "open_source", "packets", "rewind", "seeks_by_bytes"]
 
@@ -47,6 +50,11 @@ _BEFORE_ALL = -(1 << 50)
 _WITHOUT_TIME = {"av1", "h264", "hevc", "m4v", "mpegvideo", "obu", "vc1", "vc1test"}
 """Demuxers of what has no stamps at all, but on what libav derives: pictures are counted there."""
 
+_LIMITS = Limits()
+
+_MOST_STREAMS = 1000
+"""libav's own bound, stated because it is a fence: the probe says how many streams are too many."""
+
 _TS_DISCONT = 0x0200
 """AVFMT_TS_DISCONT."""
 
@@ -54,6 +62,7 @@ _DISK_ERRORS = {errno.EIO, errno.ENOSPC, errno.EROFS}
 
 _OPTIONS = {
     "format_whitelist": ",".join(FORMATS),
+    "codec_whitelist": ",".join(decoders()),
     # What the container leaves out is not made up from later packets: libav's own guess takes the order of decoding
     # for that of display. A decoder that has no pts to give tells by its dts when a picture comes out.
     "fflags": "-genpts",
@@ -86,24 +95,23 @@ def media_errors(doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def _known_container() -> Iterator[None]:
-    try:
-        yield
-    except av.error.ArgumentError as error:
-        # What libav says when it recognised a format that the whitelist does not have.
-        raise UnsupportedMediaError("the content is not one of the supported containers") from error
-
-
-@contextmanager
-def open_source(file: BinaryIO) -> Iterator[av.container.InputContainer]:
+def open_source(file: BinaryIO, limits: Limits = _LIMITS) -> Iterator[av.container.InputContainer]:
     """Open a source for demuxing. `file` must be seekable; it is read from its
     beginning and left open.
 
     Errors: UnsupportedMediaError where the content is none of `FORMATS` or cannot be read.
     """
     file.seek(0)
-    with media_errors("reading the source"), _known_container():
-        container = av.open(_Nameless(file), mode="r", options=_OPTIONS, metadata_errors="replace")
+    options = {
+        **_OPTIONS,
+        "probesize": str(limits.probe_bytes), "max_streams": str(_MOST_STREAMS), "max_pixels": str(limits.pixels),
+    }  # fmt: skip
+    try:
+        with media_errors("reading the source"):
+            container = av.open(_Nameless(file), mode="r", options=options, metadata_errors="replace")
+    except (UnsupportedMediaError, StorageError) as error:
+        file.seek(0)
+        raise UnsupportedMediaError(unknown_container(file.read(SIGNATURE_BYTES)), error.details) from error
     with container:
         yield container
 
@@ -138,7 +146,7 @@ def packets(
     sought by bytes that keyframe is the first packet then, or there is none; else packets before it may come first,
     or, where the demuxer did not find it, later ones.
     """
-    demuxed = _demuxed(container, streams)
+    demuxed = _demuxed(container, streams, clock)
     if start is not None:
         try:
             _seek(container, streams[0], start)
@@ -185,12 +193,24 @@ def _from_position(demuxed: Iterator[Packet[Any]], stream: av.stream.Stream, pos
         return
 
 
-def _demuxed(container: av.container.InputContainer, streams: Sequence[av.stream.Stream]) -> Iterator[Packet[Any]]:
+def _demuxed(
+    container: av.container.InputContainer,
+    streams: Sequence[av.stream.Stream],
+    clock: SourceClock | BreakFinder | None,
+) -> Iterator[Packet[Any]]:
     iterator = container.demux(streams)
     while True:
         try:
             packet = next(iterator)
-        except (StopIteration, av.error.EOFError, av.error.InvalidDataError):
+        except (StopIteration, av.error.EOFError):
+            return
+        except av.error.MemoryError:
+            raise
+        except av.error.FFmpegError as error:
+            # An error of the file object comes as it is: this is what a demuxer says of data that it cannot read past,
+            # or some old ones (EIO) where there is no more.
+            if isinstance(clock, BreakFinder) and error.errno != errno.EIO:
+                clock.broken_off = True
             return
         if packet.size:
             yield packet

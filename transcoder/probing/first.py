@@ -1,0 +1,95 @@
+"""The first picture or sound of every stream that decodes, in one reading: only they tell the true format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import av
+import av.audio
+import av.error
+import av.video
+from av.packet import Packet
+
+from transcoder.errors import UnsupportedMediaError
+from transcoder.limits import Limits
+from transcoder.media import SourceClock
+from transcoder.source import media_errors, open_source, packets
+
+__all__ = ["First", "first_frames"]
+
+_MOST_PACKETS = 3000
+"""So many packets of a stream may come before the first that decodes."""
+
+_MOST_BYTES = 512 << 20
+
+
+@dataclass(slots=True)
+class First:
+    """The first frame of a stream, or the reason why there is none. `reordered` is how many packets the decoder takes
+    in before it gives the first picture."""
+
+    frame: av.VideoFrame | av.AudioFrame | None = None
+    stamp: int | None = None
+    reordered: int = 0
+    sample_rate: int = 0
+    packets: int = 0
+    reason: str = "nothing in it can be decoded"
+
+
+def first_frames(file: BinaryIO, indices: Sequence[int], clock: SourceClock, limits: Limits) -> dict[int, First]:
+    """The first frame of each of the streams, by index.
+
+    Errors: UnsupportedMediaError where a picture is larger than allowed.
+    """
+    found = {index: First() for index in indices}
+    waiting = dict(found)
+    with open_source(file, limits) as container, media_errors("reading the source"):
+        streams = [container.streams[index] for index in indices]
+        for stream in streams:
+            stream.codec_context.thread_count = 1
+            if isinstance(stream, av.video.VideoStream):
+                context = stream.codec_context
+                check_size(context.width, context.height, limits)
+                context.options = {**context.options, "max_pixels": str(limits.pixels)}
+        size = 0
+        for packet in packets(container, *streams, clock=clock):
+            own = waiting.get(packet.stream_index)
+            if own is None:
+                continue
+            size += packet.size
+            own.packets += 1
+            if _decode(own, packet.stream, packet, limits) or own.packets == _MOST_PACKETS:
+                del waiting[packet.stream_index]
+            if not waiting or size > _MOST_BYTES:
+                break
+        for index, own in waiting.items():
+            _decode(own, container.streams[index], None, limits)
+    return found
+
+
+def check_size(width: int, height: int, limits: Limits) -> None:
+    """Errors: UnsupportedMediaError where a picture is larger than allowed."""
+    if width * height > limits.pixels:
+        raise UnsupportedMediaError(f"a picture of {width}x{height} is larger than the allowed {limits.pixels} pixels")
+
+
+def _decode(own: First, stream: Any, packet: Packet[Any] | None, limits: Limits) -> bool:
+    context = stream.codec_context
+    try:
+        frames = context.decode(packet)
+    except av.error.FFmpegError as error:
+        own.reason = f"nothing in it can be decoded ({error.strerror})"
+        return False
+    for frame in frames:
+        if isinstance(frame, av.VideoFrame):
+            check_size(frame.width, frame.height, limits)
+            own.reordered = context.reorder_depth
+        elif not frame.samples:
+            continue
+        else:
+            own.sample_rate = frame.sample_rate
+        own.frame, own.stamp = frame, frame.pts if frame.pts is not None else frame.dts
+        return True
+    return False
