@@ -97,6 +97,9 @@ class VideoTrack(Document):
     clock: SourceClock = Field(default=SourceClock(), description="what the source's packets are read with")
     colour: Colour = Field(default=BT709, description="what a picture means that does not say")
     peak_luminance: int = Field(default=1000, description="the brightest light of a PQ source in cd/m2")
+    crop: tuple[int, int, int, int] = Field(
+        default=(0, 0, 0, 0), description="cut off first: pixels at the top, bottom, left, right"
+    )
     rotation: int = Field(default=0, description="degrees clockwise, after the flip")
     mirrored: bool = Field(default=False, description="flipped left to right")
     deinterlace: Literal["tff", "bff", "auto"] | None = Field(
@@ -245,7 +248,8 @@ def _video_track(media: MediaInfo, ladder: Ladder, stream: VideoStream, frame_ra
         ticks = int(timescale / rate)
     return VideoTrack(
         colour=source_colour(stream), peak_luminance=peak_luminance(stream.mastering, stream.light),
-        rotation=stream.rotation, mirrored=stream.mirrored, deinterlace=_deinterlace(ladder.deinterlace, stream),
+        crop=stream.crop, rotation=stream.rotation, mirrored=stream.mirrored,
+        deinterlace=_deinterlace(ladder.deinterlace, stream),
         stream_index=stream.index, origin_pts=stream.start_pts, time_base=stream.time_base, timescale=timescale,
         frame_rate=rate, frame_count=count, renditions=resolve(ladder, media), ticks_per_picture=ticks,
         clock=media.clock, stamping=stream.stamping, quality=ladder.quality,

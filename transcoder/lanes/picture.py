@@ -123,7 +123,9 @@ class PictureGraph:
         return context
 
     def _upright(self, context: av.filter.context.FilterContext) -> av.filter.context.FilterContext:
-        turns = ["hflip"] if self._track.mirrored else []
+        top, bottom, left, right = self._track.crop
+        turns = [f"crop=iw-{left + right}:ih-{top + bottom}:{left}:{top}:exact=1"] if any(self._track.crop) else []
+        turns += ["hflip"] if self._track.mirrored else []
         turns += _TURNS.get(self._track.rotation % 360, [])
         parts = (turn.partition("=") for turn in turns)
         return self._chain(context, *((name, arguments or None) for name, _, arguments in parts))

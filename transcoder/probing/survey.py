@@ -33,8 +33,8 @@ class StreamSurvey:
     """What the packets of one stream add up to. Stamps are on the source's one clock, in the stream's time_base.
 
     `pts` has one stamp for each packet that shows a picture (of sound: none are kept), and `dts` another; a packet
-    without a pts is in `dts` alone, and counted in `unstamped`; a keyframe without one has its dts for it, and its number
-    is in `unstamped_keyframes`. `end` is the latest end of a packet.
+    without a pts is in `dts` alone, and counted in `unstamped`; a keyframe without one has its dts for it, and its
+    number is in `unstamped_keyframes`. `end` is the latest end of a packet.
     """
 
     keyframe_distance: int
