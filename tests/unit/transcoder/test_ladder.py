@@ -84,3 +84,122 @@ def test_a_broken_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("{")
     with pytest.raises(InvalidInputError, match="not valid"):
         load_ladder(str(tmp_path / "a.yaml"))
+
+
+def rung(**more: object) -> dict[str, object]:
+    return {"id": "v360", "height": 360, "max_bitrate": 800_000, "buffer": 1_200_000, **more}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"codec": "av1", "preset": "veryfast"}, "a preset of av1 is one of 13, 12"),
+        ({"codec": "h264", "preset": 8}, "a preset of h264 is one of ultrafast"),
+        ({"codec": "hevc", "crf": 60}, "the crf of hevc lies between 0 and 51"),
+        ({"codec": "h264", "crf": 0}, "the crf of h264 lies between 1 and 51"),
+        ({"codec": "vp9"}, "'h264', 'hevc' or 'av1'"),
+        ({"bits": 12}, "8 or 10"),
+        ({"preste": "fast"}, "Extra inputs are not permitted"),
+    ],
+)
+def test_what_an_encoder_does_not_take_is_refused(fields: dict[str, object], reason: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        parse_ladder({"name": "x", "video": [rung(**fields)]})
+    assert reason in caught.value.message
+
+
+def test_each_codec_has_its_own_presets_and_defaults() -> None:
+    ladder = parse_ladder(
+        {"name": "x", "video": [rung(codec="av1", preset=8, crf=60), rung(id="h", codec="hevc"), rung(id="a")]}
+    )
+    found = [(own.codec, own.preset, own.crf) for own in resolve(ladder, source(1920, 1080))]
+    assert found == [("av1", "8", 60), ("hevc", "veryfast", 26), ("h264", "veryfast", 23)]
+
+
+def test_the_sources_bits_are_kept_where_the_codec_allows() -> None:
+    deep = source(1920, 1080)
+    stream = deep.video[0].model_copy(update={"bits": 12, "pixel_format": "yuv422p12le"})
+    media = deep.model_copy(update={"video": (stream,)})
+    bits = {name: {own.bits for own in resolve(ladder, media)} for name, ladder in BUILT_IN.items()}
+    assert bits == {"h264": {8}, "hevc": {10}, "av1": {10}}
+    assert {own.bits for ladder in BUILT_IN.values() for own in resolve(ladder, source(1920, 1080))} == {8}
+
+
+def test_codecs_can_be_mixed_and_each_has_a_rung() -> None:
+    ladder = parse_ladder(
+        {
+            "name": "x",
+            "video": [
+                rung(id="h1080", height=1080, codec="hevc"), rung(id="l1080", height=1080), rung(id="l180", height=180),
+                rung(id="l1080b", height=1080, max_bitrate=300_000),
+            ],
+        }
+    )  # fmt: skip
+    assert [own.id for own in resolve(ladder, source(1920, 1080))] == ["h1080", "l1080", "l1080b", "l180"]
+    assert [(own.id, own.height) for own in resolve(ladder, source(320, 180))] == [("h1080", 180), ("l180", 180)]
+
+
+@pytest.mark.parametrize(
+    ("size", "codec", "expected"),
+    [
+        ((853, 479), "h264", (852, 478)),
+        ((1, 1), "h264", (16, 16)),
+        ((1, 1), "hevc", (32, 32)),
+        ((16_000, 100), "h264", (8192, 52)),
+        ((8192, 10), "av1", (8192, 32)),
+        ((100, 16_000), "hevc", (52, 8192)),
+    ],
+)
+def test_sizes_are_legal_and_not_above_the_source(size: tuple[int, int], codec: str, expected: tuple[int, int]) -> None:
+    own = resolve(parse_ladder({"name": "x", "video": [rung(height=1080, codec=codec)]}), source(*size))[0]
+    assert (own.width, own.height) == expected
+
+
+BROKEN = """\
+name: mine
+segment_seconds: 4
+video:
+  - id: v720
+    height: 720
+    max_bitrate: 3000000
+    buffer: 4500000
+  - id: v360
+    height: abc
+    codec: av1
+    preset: fast
+    max_bitrate: 800000
+"""
+
+
+def test_the_line_of_each_mistake_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(BROKEN)
+    with pytest.raises(InvalidInputError) as caught:
+        load_ladder(str(tmp_path / "a.yaml"))
+    lines = {field: text.rpartition("(line ")[2] for field, text in caught.value.details["fields"].items()}
+    # What is missing is missing in the rung that begins on line 8.
+    assert lines == {"video.1.height": "9)", "video.1.preset": "11)", "video.1.buffer": "8)"}
+
+
+def test_the_line_of_a_mistake_in_json(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{\n\t"name": "x",\n\t"video": [\n\t\t{"id": "v", "height": 1}\n\t]\n}\n')
+    with pytest.raises(InvalidInputError, match=r"video\.0\.height: .*\(line 4\)"):
+        load_ladder(str(tmp_path / "a.json"))
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+def test_a_key_that_is_there_twice(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{suffix}"
+    path.write_text('{"name": "x",\n "name": "y", "video": []}')
+    with pytest.raises(InvalidInputError, match=r"'name' is there twice \(line 2\)"):
+        load_ladder(str(path))
+
+
+def test_a_document_without_an_end_is_refused(tmp_path: Path) -> None:
+    levels = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    levels += [f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]" for n in range(20)]
+    (tmp_path / "a.yaml").write_text("\n".join(levels))
+    with pytest.raises(InvalidInputError, match="more than 10000 values"):
+        load_ladder(str(tmp_path / "a.yaml"))
+    (tmp_path / "b.yaml").write_text("a: &a [*a]")
+    with pytest.raises(InvalidInputError, match="not valid"):
+        load_ladder(str(tmp_path / "b.yaml"))
