@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from transcoder.vbv import first_shortage
 from transcoder.verification.report import Findings
 from transcoder.verification.title import PublishedTitle
-from transcoder.vbv import first_shortage
 
 __all__ = ["check_buffering"]
 

@@ -21,7 +21,7 @@ from transcoder.media import Colour, ContentLight, MasteringDisplay
 from transcoder.packaging.packager import package_part
 from transcoder.plan import VideoTrack
 from transcoder.sample_entry import light_boxes, with_boxes
-from transcoder.vbv import Budget
+from transcoder.vbv import Budget, chunk_budget, first_shortage, join_bits
 from transcoder.verification.random_access import stands_alone
 
 WIDTH, HEIGHT, FRAMES, SEGMENT = 192, 108, 60, 20
@@ -60,7 +60,14 @@ def content(kind: str) -> Iterator[NDArray[np.uint8]]:
 
 
 def encoded(
-    own: Rendition, kind: str, folder: Path, *, rate: Fraction = Fraction(25), threads: int = 1, cap: int = 400_000
+    own: Rendition,
+    kind: str,
+    folder: Path,
+    *,
+    rate: Fraction = Fraction(25),
+    threads: int = 1,
+    cap: int = 400_000,
+    budget: Budget | None = None,
 ) -> tuple[bytes, list[bytes]]:
     """The init segment and the media segments, one every 20 pictures, as they are packaged."""
     track = VideoTrack(
@@ -69,7 +76,7 @@ def encoded(
     )  # fmt: skip
     folder.mkdir()
     path = folder / "v.mp4"
-    output = RungEncoder(own, track, Budget(cap, 600_000, 200_000), path, threads)
+    output = RungEncoder(own, track, budget or Budget(cap, 600_000, 200_000), path, threads)
     for number, luma in enumerate(content(kind)):
         chroma = np.full((HEIGHT // 2, WIDTH), 128, np.uint8)
         frame = av.VideoFrame.from_ndarray(np.concatenate([luma, chroma]), format="yuv420p")
@@ -181,6 +188,43 @@ def test_colours_are_said_in_the_container_and_in_the_stream(codec: VideoCodec, 
     said = ffmpeg.frame_report(bare)
     name = {1: "bt709", 6: "smpte170m"}[colour.matrix]
     assert f"color_range:tv color_space:{name} color_primaries:{name} color_trc:{name}" in said
+
+
+def spent(own: Rendition, budgets: list[Budget], folder: Path) -> list[tuple[int, int]]:
+    """Decode times and sizes of all pictures of a title of noise, in chunks under those budgets."""
+    folder.mkdir()
+    pictures: list[tuple[int, int]] = []
+    for number, budget in enumerate(budgets):
+        _, segments = read(*encoded(own, "noise", folder / str(number), budget=budget))
+        start = number * FRAMES * STEP
+        pictures += [(start + sample.dts, sample.size) for segment in segments for sample in segment.samples]
+    return pictures
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_the_buffer_never_runs_empty_over_joins(codec: VideoCodec, tmp_path: Path) -> None:
+    own = rendition(codec)
+    seconds, chunks = Fraction(FRAMES, 25), 5
+    join = join_bits(own.max_bitrate, own.buffer, seconds)
+    careful = [
+        chunk_budget(own.max_bitrate, own.buffer, join, seconds, first=n == 0, last=n == chunks - 1)
+        for n in range(chunks)
+    ]
+    pictures = spent(own, careful, tmp_path / "careful")
+    assert first_shortage(pictures, 12_800, own.max_bitrate, own.buffer) is None
+    # The cap is felt: most of what may be spent is spent.
+    assert sum(8 * size for _, size in pictures) > Fraction(3, 4) * own.max_bitrate * seconds * chunks
+    # Chunks that each think the bucket full at their start do not join.
+    careless = [Budget(own.max_bitrate, own.buffer, own.buffer)] * chunks
+    pictures = spent(own, careless, tmp_path / "careless")
+    assert first_shortage(pictures, 12_800, own.max_bitrate, own.buffer) is not None
+
+
+def test_av1_keeps_its_cap_on_average(tmp_path: Path) -> None:
+    own = rendition("av1")
+    pictures = spent(own, [Budget(own.max_bitrate, own.buffer, own.buffer)] * 5, tmp_path / "made")
+    assert sum(8 * size for _, size in pictures) < own.max_bitrate * Fraction(FRAMES, 25) * 5
+    assert first_shortage(pictures, 12_800, own.max_bitrate, 2 * own.buffer) is None
 
 
 def test_levels() -> None:
