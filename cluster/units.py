@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from cluster.documents import Commit, TaskKey
 from cluster.scheduler import Unit
 from transcoder.errors import VerificationError
-from transcoder.packaging.package import Package, build
+from transcoder.packaging.assembly import build
+from transcoder.packaging.package import Package
 from transcoder.plan import Plan
 from transcoder.quality.floor import below_floor
 from transcoder.results import PartResult, RenditionPart, SegmentResult
 from transcoder.text.segments import TIMESCALE as TEXT_TIMESCALE
+from transcoder.trick import TRICK
 
 __all__ = ["check_result", "package_of", "task_keys", "units_of"]
 
@@ -67,13 +69,15 @@ def check_result(plan: Plan, key: TaskKey, result: PartResult, commits: Sequence
         return
     chunk = plan.chunks[key.index]
     wanted = [rendition.id for rendition in plan.video.renditions] if plan.video else []
+    wanted += [TRICK] if plan.video and plan.video.trick else []
     if key.kind == "audio":
         # A part may be without sound where the picture's last segment is shorter than an access unit, and where
         # nothing of the track can be decoded.
         made = {part.rendition for part in result.renditions}
         wanted = [rendition.id for rendition in plan.audio[key.track].renditions if rendition.id in made]
     _expect(key, "renditions", wanted, [part.rendition for part in result.renditions])
-    spans: set[tuple[int | None, int | None, int]] = set()
+    spans: set[tuple[int | None, int | None]] = set()
+    counts: set[int] = set()
     for part in result.renditions:
         _expect(key, f"timescale of {part.rendition}", _timescale(plan, key, part.rendition), part.timescale)
         _check_floor(plan, part)
@@ -83,12 +87,17 @@ def check_result(plan: Plan, key: TaskKey, result: PartResult, commits: Sequence
         _expect(key, f"positions in {part.rendition}", True, _contiguous(part.segments))
         if key.kind == "video":
             _expect(key, f"segments of {part.rendition}", planned, numbers)
-            spans.add((part.start, part.end, part.frames))
+            spans.add((part.start, part.end))
+            if part.kind == "video":
+                counts.add(part.frames)
+            else:
+                _expect(key, f"frames of {part.rendition}", len(planned), part.frames)
         known = _configuration(part.rendition, commits)
         if known is not None:
             _expect(key, f"decoder configuration of {part.rendition}", known, part.codec_config_sha256)
     if key.kind == "video":
         _expect(key, "distinct spans of the rungs", 1, len(spans))
+        _expect(key, "distinct frame counts of the rungs", 1, len(counts))
 
 
 def _check_floor(plan: Plan, part: RenditionPart) -> None:

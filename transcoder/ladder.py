@@ -56,8 +56,8 @@ def _frame_rate(value: object) -> object:
 FrameRate = Annotated[Literal["source"] | Fraction, BeforeValidator(_frame_rate)]
 """Pictures a second, exactly; "source" keeps every picture and its time."""
 
-_TRACK_ID = re.compile(r"[at][0-9]+(-.*)?")
-"""What renditions of audio and text tracks are called: a0, a0-surround, t1."""
+_TRACK_ID = re.compile(r"[as][0-9]+(-.*)?|trick|images|master")
+"""What other renditions and playlists are called: a0, a0-surround, s1."""
 
 
 class _Choice(NamedTuple):
@@ -73,7 +73,8 @@ class _Choice(NamedTuple):
 _X26 = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
 _CHOICES: dict[str, _Choice] = {
-    "h264": _Choice(_X26, "veryfast", 0, 51, 23),
+    # 0 would be lossless, which is another profile.
+    "h264": _Choice(_X26, "veryfast", 1, 51, 23),
     "hevc": _Choice(_X26, "veryfast", 0, 51, 26),
     "av1": _Choice(tuple(str(number) for number in range(13, -1, -1)), "9", 1, 63, 35),
 }
@@ -148,7 +149,7 @@ _AudioRungs = Annotated[
 
 class Ladder(Document):
     """The ordered renditions of a package, largest first. `audio_only` is for sources without a picture, where players
-    can adapt by the sound alone.
+    can adapt by the sound alone. `text` are the source's subtitles, `trick` keyframes for fast forward and backward.
     """
 
     name: str = Field(min_length=1, max_length=64)
@@ -159,6 +160,8 @@ class Ladder(Document):
     audio: _AudioRungs = (_STEREO, _SURROUND)
     audio_only: _AudioRungs = (_STEREO, AudioRung(id="low", bitrate=64_000), _SURROUND)
     loudness: LoudnessRequest | None = None
+    text: bool = True
+    trick: bool = True
     quality: QualityRequest = QualityRequest()
 
     @model_validator(mode="after")
@@ -169,7 +172,7 @@ class Ladder(Document):
                 raise ValueError("two renditions have the same id")
         taken = next((rung.id for rung in self.video if _TRACK_ID.fullmatch(rung.id)), None)
         if taken is not None:
-            raise ValueError(f"{taken!r} is what a track's rendition is called; a video rung needs another id")
+            raise ValueError(f"{taken!r} is what another rendition is called; a video rung needs another id")
         return self
 
 

@@ -27,6 +27,7 @@ from transcoder.results import Loudness, RenditionPart, SegmentResult
 from transcoder.sample_entry import light_boxes, with_boxes, without_pre_skip
 from transcoder.sound.track import encode_track
 from transcoder.sound.tracks import AudioTrack
+from transcoder.trick import TRICK, write_trick
 
 __all__ = ["MadePart", "make_audio_parts", "make_video_part"]
 
@@ -72,35 +73,41 @@ def make_video_part(
         file, track, chunk, folder, lane=open_lane(lane), seek=seek, following=following, threads=threads
     )
     first = chunk.segments[0].number
-    inputs = {name: (name, first) for name in encoded.files}
+    outputs = [(own.id, own, encoded.frames) for own in track.renditions]
+    encoded_files = dict(encoded.files)
+    if track.trick is not None:
+        path = folder / f"{TRICK}.mp4"
+        encoded_files[TRICK] = write_trick(encoded.files[track.trick], path, track.timescale, encoded.end)
+        outputs += [(TRICK, own, len(chunk.segments)) for own in track.renditions if own.id == track.trick]
+    inputs = {name: (name, first) for name in encoded_files}
     protected = _protected(encryptor, inputs, attempt)
-    packaged = package_part(encoded.files, folder / "packaged", kind="video", first_number=first, protected=protected)
+    packaged = package_part(encoded_files, folder / "packaged", kind="video", first_number=first, protected=protected)
     renditions: list[RenditionPart] = []
     files: dict[str, Path] = {}
-    for rendition in track.renditions:
-        made = packaged[rendition.id]
+    for name, rendition, frames in outputs:
+        made = packaged[name]
         _add_light(made.init, rendition)
         wanted = [segment.number for segment in chunk.segments]
         if list(made.segments) != wanted:
             raise VerificationError(
                 "the chunk has other segments than planned",
-                {"rendition": rendition.id, "expected": wanted, "found": list(made.segments)},
+                {"rendition": name, "expected": wanted, "found": list(made.segments)},
             )
         part = _describe(
-            rendition.id, made.init, made.segments, encryptor, frame_rate=track.frame_rate,
-            quality=encoded.quality[rendition.id],
+            name, made.init, made.segments, encryptor, frame_rate=track.frame_rate if name != TRICK else None,
+            quality=encoded.quality.get(name, ()),
         )  # fmt: skip
-        if part.frames != encoded.frames or part.start != encoded.start or part.end != encoded.end:
+        if part.frames != frames or part.start != encoded.start or part.end != encoded.end:
             raise VerificationError(
                 "the packaged chunk differs from the encoded one",
                 {
-                    "rendition": rendition.id,
-                    "expected": [encoded.frames, encoded.start, encoded.end],
+                    "rendition": name,
+                    "expected": [frames, encoded.start, encoded.end],
                     "found": [part.frames, part.start, part.end],
                 },
             )
         renditions.append(part)
-        files |= _names(rendition.id, made.init, made.segments)
+        files |= _names(name, made.init, made.segments)
     return MadePart(
         chunk.index, tuple(renditions), files, lost=encoded.lost, mended=encoded.mended, repeated=encoded.repeated,
         warnings=encoded.warnings,
@@ -176,7 +183,8 @@ def _describe(
     init = read_init(data)
     _check_encryption(rendition, init, encryptor)
     part = RenditionPart(
-        rendition=rendition, kind=init.kind, codecs=init.codecs, timescale=init.timescale,
+        rendition=rendition, kind="trick" if rendition == TRICK else init.kind, codecs=init.codecs,
+        timescale=init.timescale,
         codec_config_sha256=init.codec_config_sha256, init_size_bytes=len(data),
         segments=tuple(_segments(init, segments, quality)), width=init.width, height=init.height, frame_rate=frame_rate,
         sample_rate=init.sample_rate, channels=init.channels, language=language,

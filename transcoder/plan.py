@@ -29,6 +29,7 @@ from transcoder.media import Colour, MediaInfo, SourceClock, Stamping, VideoStre
 from transcoder.packaging.drm import Encryption, KeyClass, key_class
 from transcoder.sound.tracks import AudioTrack, audio_tracks
 from transcoder.text.track import TextTrack, text_tracks
+from transcoder.trick import TRICK, trick_rung
 
 __all__ = ["Chunk", "Plan", "Segment", "VideoTrack", "extend", "plan_title"]
 
@@ -107,6 +108,8 @@ class VideoTrack(Document):
     )
     quality: QualityRequest = Field(default=QualityRequest(), description="what is measured, and the least of it")
 
+    trick: str | None = Field(default=None, description="the rendition whose keyframes make one of their own")
+
     def seconds(self, pts: int) -> Fraction:
         """Where in the title a source pts lies."""
         return (pts - self.origin_pts) * self.time_base
@@ -146,7 +149,9 @@ class Plan(Document):
         """Every rendition's id, and the class of the content key that encrypts it where the package is encrypted."""
         rungs = self.video.renditions if self.video else ()
         pictures = tuple((own.id, key_class(own.width, own.height)) for own in rungs)
-        return (*pictures, *((own.id, "audio") for track in self.audio for own in track.renditions))
+        trick = tuple((TRICK, kind) for rung, kind in pictures if self.video and rung == self.video.trick)
+        # At the end: what comes before keeps its place, and so its IVs, whether there is a trick rendition or not.
+        return (*pictures, *((own.id, "audio") for track in self.audio for own in track.renditions), *trick)
 
     @property
     def length(self) -> Fraction:
@@ -286,10 +291,13 @@ def plan_title(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
         # The picture must not end between two pictures of the rate.
         count = math.ceil(duration * asked)
         track, duration = track.model_copy(update={"frame_count": count}), count / asked
+    if ladder.trick:
+        track = track.model_copy(update={"trick": trick_rung(track.renditions, duration)})
     gaps = () if asked else tuple((track.seconds(before), track.seconds(after)) for before, after in stream.gaps)
     return Plan(
         origin=stream.start, segment_duration=step * QUARTERS, duration=duration, video=track,
-        audio=audio_tracks(media, ladder.audio, stream.start, ladder.loudness), text=text_tracks(media),
+        audio=audio_tracks(media, ladder.audio, stream.start, ladder.loudness),
+        text=text_tracks(media) if ladder.text else (),
         chunks=extend((), step, duration, ended=True, slots=slots, gaps=gaps), ended=True,
     )  # fmt: skip
 
@@ -302,6 +310,7 @@ def _plan_sound(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
     step = Fraction(ladder.segment_seconds, QUARTERS)
     return Plan(
         origin=origin, segment_duration=step * QUARTERS, duration=end - origin, video=None,
-        audio=audio_tracks(media, ladder.audio_only, origin, ladder.loudness), text=text_tracks(media),
+        audio=audio_tracks(media, ladder.audio_only, origin, ladder.loudness),
+        text=text_tracks(media) if ladder.text else (),
         chunks=extend((), step, end - origin, ended=True, slots=slots), ended=True,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from control_plane.service.views import RenditionView
 from transcoder.ladder import Rendition
 from transcoder.plan import Plan
+from transcoder.trick import TRICK
 
 __all__ = ["extends", "planned_renditions"]
 
@@ -36,10 +37,15 @@ def planned_renditions(plan: Plan) -> tuple[RenditionView, ...]:
         )
         for rendition in _rungs(plan)
     )  # fmt: skip
+    trick = (
+        RenditionView(id=TRICK, kind="trick", codecs=own.codec, width=own.width, height=own.height)
+        for own in _rungs(plan)
+        if plan.video and own.id == plan.video.trick
+    )
     audio = (
         RenditionView(id=own.id, kind="audio", codecs=own.codec, bandwidth=own.bitrate, language=track.language)
         for track in plan.audio
         for own in track.renditions
     )
     text = (RenditionView(id=track.id, kind="text", codecs="wvtt", language=track.language) for track in plan.text)
-    return (*video, *audio, *text)
+    return (*video, *trick, *audio, *text)

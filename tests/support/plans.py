@@ -45,9 +45,12 @@ def part_result(plan: Plan, key: TaskKey) -> PartResult:
             role="poster", name="poster.jpg", width=2, height=2, time_seconds=0, size_bytes=1, sha256="0" * 64
         )
         return PartResult(images=(image,))
+    if key.kind == "text":
+        return PartResult(renditions=(_text_part(plan, key),))
     chunk = plan.chunks[key.index]
     if key.kind == "video":
         names, scale, kind = [rendition.id for rendition in plan.video.renditions], plan.video.timescale, "video"
+        names += ["trick"] if plan.video.trick else []
     else:
         own = plan.audio[key.track].renditions
         names, scale, kind = [rendition.id for rendition in own], own[0].sample_rate, "audio"
@@ -63,10 +66,28 @@ def part_result(plan: Plan, key: TaskKey) -> PartResult:
         renditions=tuple(
             RenditionPart.model_validate(
                 {
-                    "rendition": name, "kind": kind, "codecs": "avc1.640015" if kind == "video" else "mp4a.40.2",
-                    "timescale": scale, "codec_config_sha256": "c" * 64, "init_size_bytes": 800, "segments": segments,
+                    "rendition": name, "kind": "trick" if name == "trick" else kind,
+                    "codecs": "avc1.640015" if kind == "video" else "mp4a.40.2",
+                    "timescale": scale, "codec_config_sha256": "c" * 64, "init_size_bytes": 800,
+                    "segments": tuple(segment.model_copy(update={"frames": 1}) for segment in segments)
+                    if name == "trick"
+                    else segments,
                 }
             )
             for name in names
         )
+    )  # fmt: skip
+
+
+def _text_part(plan: Plan, key: TaskKey) -> RenditionPart:
+    segments = tuple(
+        SegmentResult(
+            number=segment.number, start=int(segment.start * 1000), duration=int((segment.end - segment.start) * 1000),
+            frames=0, size_bytes=60, sha256=f"{segment.number:064d}",
+        )
+        for segment in plan.segments
+    )  # fmt: skip
+    return RenditionPart(
+        rendition=plan.text[key.track].id, kind="text", codecs="wvtt", timescale=1000, codec_config_sha256="c" * 64,
+        init_size_bytes=0, segments=segments,
     )  # fmt: skip

@@ -14,12 +14,12 @@ from transcoder.chunk import seek_points
 from transcoder.ladder import Ladder, VideoRung
 from transcoder.media import MediaInfo
 from transcoder.packaging import dash, hls
+from transcoder.packaging.assembly import build
 from transcoder.packaging.keys import Encryptor
 from transcoder.packaging.package import (
     DASH_MANIFEST,
     HLS_MANIFEST,
     Package,
-    build,
     init_path,
     playlist_path,
     segment_path,

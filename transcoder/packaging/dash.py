@@ -29,10 +29,13 @@ from transcoder.packaging.drm import CLEARKEY_SYSTEM, Signal
 from transcoder.packaging.package import Package, PublishedRendition
 from transcoder.sound.channels import LAYOUT_CODES
 
-__all__ = ["CENC_NAMESPACE", "manifest"]
+__all__ = ["CENC_NAMESPACE", "TRICK_MODE", "manifest"]
 
 CENC_NAMESPACE = "urn:mpeg:cenc:2013"
 """The XML namespace of `default_KID`."""
+
+TRICK_MODE = "http://dashif.org/guidelines/trickmode"
+"""The scheme that marks a set of pictures for trick play."""
 
 _NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
 _PROFILES = "urn:mpeg:dash:profile:isoff-live:2011"
@@ -44,6 +47,9 @@ _ROLE = "urn:mpeg:dash:role:2011"
 _PROTECTION = "urn:mpeg:dash:mp4protection:2011"
 _SWITCHING = "urn:mpeg:dash:adaptation-set-switching:2016"
 _CLOCK = "urn:mpeg:dash:utc:direct:2014"
+_FASTEST = 16
+"""Times the usual speed at which pictures of four seconds each are still looked at."""
+
 _UPDATE_SECONDS = Fraction(2)
 _MIN_BUFFER_SECONDS = Fraction(2)
 """Two of the short segments at the start, so that waiting for the buffer does not undo the early first picture."""
@@ -85,6 +91,8 @@ def manifest(package: Package, *, available_from: datetime, now: datetime) -> by
         tracks.add(renditions[0].track)
     for number, subtitles in enumerate(package.text, start=len(sets) + len(sounds)):
         _text_set(period, package, number, subtitles)
+    if package.trick is not None:
+        _trick_set(period, package, len(sets) + len(sounds) + len(package.text), package.trick, sets)
     if not package.final:
         ET.SubElement(root, "UTCTiming", {"schemeIdUri": _CLOCK, "value": _date(now)})
     ET.indent(root)
@@ -143,6 +151,23 @@ def _video_set(
         if video.frame_rate is not None:
             rate = video.frame_rate
             representation.set("frameRate", f"{rate.numerator}" + f"/{rate.denominator}" * (rate.denominator > 1))
+
+
+def _trick_set(
+    period: ET.Element, package: Package, number: int, trick: PublishedRendition, sets: list[list[PublishedRendition]]
+) -> None:
+    """The keyframes, for the sets of rungs that a decoder of theirs plays too (DASH-IF IOP 4.3, 3.2.9)."""
+    own = _adaptation_set(period, number, "video")
+    own.set("codingDependency", "false")
+    own.set("maxPlayoutRate", str(_FASTEST))
+    _content_protection(own, trick.signal)
+    main = [str(index) for index, rungs in enumerate(sets) if _decoding(rungs[0]) == _decoding(trick)]
+    ET.SubElement(own, "EssentialProperty", {"schemeIdUri": TRICK_MODE, "value": " ".join(main)})
+    _colour_properties(own, package, trick.colour)
+    _template(own, trick)
+    representation = _representation(own, package, trick)
+    representation.set("width", str(trick.width))
+    representation.set("height", str(trick.height))
 
 
 def _audio_set(

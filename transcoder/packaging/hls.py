@@ -55,6 +55,8 @@ def multivariant(package: Package) -> str:
     else:
         for video, group in paired(groups, package.video):
             lines += _variant(package, video, video, group)
+    if package.trick is not None:
+        lines.append(_keyframes(package, package.trick))
     return "\n".join(lines) + "\n"
 
 
@@ -84,6 +86,17 @@ def _variant(
     return [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{played.id}.m3u8"]
 
 
+def _keyframes(package: Package, trick: PublishedRendition) -> str:
+    """EXT-X-I-FRAME-STREAM-INF, which has its URI as an attribute (4.4.6.3)."""
+    attributes = [
+        f"BANDWIDTH={package.bandwidth(trick)}", f"AVERAGE-BANDWIDTH={package.average_bandwidth(trick)}",
+        f'CODECS="{trick.codecs}"', f"RESOLUTION={trick.width}x{trick.height}",
+    ]  # fmt: skip
+    if trick.colour is not None:
+        attributes.append(f"VIDEO-RANGE={(trick.colour.hdr or 'sdr').upper()}")
+    return f'#EXT-X-I-FRAME-STREAM-INF:{",".join(attributes)},URI="{trick.id}.m3u8"'
+
+
 def _largest(package: Package, renditions: tuple[PublishedRendition, ...]) -> tuple[int, int]:
     """The largest peak and the largest average of renditions of which one is played."""
     peaks = (package.bandwidth(rendition) for rendition in renditions)
@@ -104,6 +117,8 @@ def media_playlist(package: Package, rendition_id: str) -> str:
         f"#EXT-X-PLAYLIST-TYPE:{'VOD' if package.final else 'EVENT'}",
         "#EXT-X-INDEPENDENT-SEGMENTS",
     ]
+    if rendition.kind == "trick":
+        lines.append("#EXT-X-I-FRAMES-ONLY")
     if not package.final:
         lines.append(_START)
     if rendition.kind != "text":

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import m3u8
 
 from transcoder.errors import VerificationError
-from transcoder.packaging.dash import CENC_NAMESPACE
+from transcoder.packaging.dash import CENC_NAMESPACE, TRICK_MODE
 from transcoder.packaging.drm import Signal
 from transcoder.packaging.hls import CLEARKEY_FORMAT, CLEARKEY_URI
 from transcoder.packaging.package import DASH_MANIFEST, HLS_MANIFEST
@@ -45,8 +45,8 @@ class ListedSegment(NamedTuple):
 class ListedRendition:
     """A rendition as a manifest names it; its id is the folder of its segments.
 
-    `init` is its init segment, empty for text, which has none. `signal` is the encryption that the manifest speaks of; None where it
-    speaks of none.
+    `init` is its init segment, empty for text, which has none. `signal` is the encryption that the manifest speaks of;
+    None where it speaks of none.
     """
 
     id: str
@@ -76,6 +76,7 @@ def read_hls(open_object: OpenObject) -> Listing:
     """
     master = _playlist(open_object, HLS_MANIFEST)
     kinds: dict[str, Kind] = {variant.uri: "video" for variant in master.playlists}
+    kinds |= {frames.uri: "trick" for frames in master.iframe_playlists}
     kinds |= {media.uri: _MEDIA_KINDS.get(media.type, "audio") for media in master.media if media.uri}
     renditions: dict[str, ListedRendition] = {}
     final = bool(kinds)
@@ -84,6 +85,8 @@ def read_hls(open_object: OpenObject) -> Listing:
         playlist = _playlist(open_object, path)
         if not playlist.segments or (playlist.segments[0].init_section is None) != (kind == "text"):
             raise _wrong(path, "it has no segments, or its init segment is missing or of no use")
+        if playlist.is_i_frames_only != (kind == "trick"):
+            raise _wrong(path, "it is for pictures of their own, and its variant is not, or the other way round")
         if len({str(segment.init_section) for segment in playlist.segments}) != 1:
             raise _wrong(path, "it has more than one init segment")
         if len({str(segment.key) for segment in playlist.segments}) != 1:
@@ -175,7 +178,8 @@ def _dash_kind(own: ET.Element) -> Kind:
     kind = own.get("contentType", "")
     if kind not in _SET_KINDS:
         raise _wrong(DASH_MANIFEST, f"an adaptation set is of the type {kind!r}")
-    return _SET_KINDS[kind]
+    schemes = {each.get("schemeIdUri") for each in own.iterfind(f"{_DASH}EssentialProperty")}
+    return "trick" if TRICK_MODE in schemes else _SET_KINDS[kind]
 
 
 def _hls_signal(path: str, key: Any) -> Signal | None:

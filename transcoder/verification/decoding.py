@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import av
 import av.error
 
 from transcoder.errors import VerificationError
+from transcoder.results import Kind
 
 __all__ = ["decode_rendition"]
 
@@ -34,9 +34,7 @@ class _Joined:
         return bytes(taken)
 
 
-def decode_rendition(
-    pieces: Iterator[bytes], kind: Literal["video", "audio"], key: bytes | None = None
-) -> Iterator[int]:
+def decode_rendition(pieces: Iterator[bytes], kind: Kind, key: bytes | None = None) -> Iterator[int]:
     """Decode an init segment and its media segments, and yield each frame's presentation tick, in order.
 
     `pieces` are the bytes of the init segment and of each segment. Any complaint of the decoder ends it: a player
@@ -49,7 +47,7 @@ def decode_rendition(
     try:
         with av.open(_Joined(pieces), "r", format="mp4", options=options, buffer_size=_BUFFER) as container:
             frames: Iterator[av.VideoFrame | av.AudioFrame]
-            if kind == "video":
+            if kind != "audio":
                 pictures = container.streams.video[0]
                 pictures.thread_type = "AUTO"
                 pictures.codec_context.options = _STRICT

@@ -7,11 +7,11 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
 
 from transcoder.errors import NotFoundError, VerificationError
 from transcoder.isobmff import InitInfo, SegmentInfo, read_init, read_segment
 from transcoder.packaging.listing import ListedRendition, ListedSegment, OpenObject
+from transcoder.results import Kind
 from transcoder.verification.random_access import stands_alone
 
 __all__ = ["Track", "TrackSegment", "read_track"]
@@ -19,7 +19,8 @@ __all__ = ["Track", "TrackSegment", "read_track"]
 
 @dataclass(frozen=True, slots=True)
 class TrackSegment:
-    """One segment as it really is. Times in ticks; `real_sync`: it starts with a picture that needs no other."""
+    """One segment as it really is. Times in ticks; `real_sync`: it starts with a picture that needs no other.
+    `first_sha256` is over its first sample."""
 
     listed: ListedSegment
     decode_start: int
@@ -29,6 +30,7 @@ class TrackSegment:
     real_sync: bool
     size_bytes: int
     sha256: str
+    first_sha256: str
 
     @property
     def path(self) -> str:
@@ -58,9 +60,11 @@ class Track:
         return self.listed.id
 
     @property
-    def kind(self) -> Literal["video", "audio"]:
-        """What the init segment says it is."""
-        return self.init.kind if self.init else "video"
+    def kind(self) -> Kind:
+        """What the init segment says it is; of pictures, what the manifest says they are for."""
+        if self.init is None or (self.init.kind == "video" and self.listed.kind == "trick"):
+            return self.listed.kind
+        return self.init.kind
 
     @property
     def readable(self) -> bool:
@@ -137,10 +141,21 @@ def read_track(open_object: OpenObject, listed: ListedRendition) -> Track:
 
 def _add(track: Track, init: InitInfo, listed: ListedSegment, info: SegmentInfo, data: bytes) -> None:
     first = info.samples[0]
-    real_sync = first.sync and stands_alone(data[first.offset : first.offset + first.size], init.format)
+    payload = data[first.offset : first.offset + first.size]
+    real_sync = first.sync and stands_alone(payload, init.format)
     digest = hashlib.sha256(data).hexdigest()
     track.segments.append(
-        TrackSegment(listed, info.decode_start, info.start, info.end, info.frames, real_sync, len(data), digest)
+        TrackSegment(
+            listed,
+            info.decode_start,
+            info.start,
+            info.end,
+            info.frames,
+            real_sync,
+            len(data),
+            digest,
+            hashlib.sha256(payload).hexdigest(),
+        )
     )
     track.pts.extend(sample.pts for sample in info.samples)
     track.dts.extend(sample.dts for sample in info.samples)

@@ -8,7 +8,19 @@ from transcoder.media import MediaInfo
 from transcoder.packaging.listing import OpenObject
 from transcoder.packaging.package import Package
 from transcoder.plan import Plan
-from transcoder.verification import audio, committed, decoded, files, joins, manifests, protection, quality, text, video
+from transcoder.verification import (
+    audio,
+    committed,
+    decoded,
+    files,
+    joins,
+    manifests,
+    protection,
+    quality,
+    text,
+    trick,
+    video,
+)
 from transcoder.verification.report import Findings, VerifyReport
 from transcoder.verification.title import PublishedTitle
 from transcoder.verification.track import Track, read_track
@@ -26,6 +38,7 @@ _OF_EACH_TRACK: tuple[Callable[[PublishedTitle, Track, Findings], None], ...] = 
 _OF_THE_TITLE: tuple[Callable[[PublishedTitle, Findings], None], ...] = (
     video.check_pictures,
     audio.check_sound,
+    trick.check_trick,
     text.check_text,
     committed.check_committed,
     quality.check_quality,

@@ -20,6 +20,6 @@ def test_a_plan_only_grows_at_its_end() -> None:
 
 def test_planned_renditions_show_the_cap() -> None:
     views = planned_renditions(PLAN)
-    assert [view.id for view in views] == ["v480", "v360", "v240", "a0", "a1"]
+    assert [view.id for view in views] == ["v480", "v360", "v240", "trick", "a0", "a1"]
     assert views[0].bandwidth == 1_500_000
     assert (views[0].width, views[0].height) == (PLAN.video.renditions[0].width, 480)

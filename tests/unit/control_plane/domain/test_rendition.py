@@ -6,8 +6,8 @@ from support.plans import part_result, plan_of
 
 from cluster.units import task_keys
 from control_plane.domain.rendition import measured_renditions
+from transcoder.packaging.assembly import build
 from transcoder.packaging.hls import multivariant
-from transcoder.packaging.package import build
 
 PLAN = plan_of(20)
 RESULTS = {key: part_result(PLAN, key) for key in task_keys(PLAN)}
@@ -21,7 +21,7 @@ PACKAGE = build(
 
 def test_tallest_first_and_sound_last() -> None:
     views = measured_renditions(PACKAGE)
-    assert [view.id for view in views] == ["v480", "v360", "v240", "a0"]
+    assert [view.id for view in views] == ["v480", "v360", "v240", "trick", "a0"]
     assert views[0].size_bytes == sum(segment.size_bytes for segment in PACKAGE.rendition("v480").segments)
 
 

@@ -9,7 +9,8 @@ import pytest
 from support import titles
 
 from transcoder.errors import VerificationError
-from transcoder.packaging.package import PublishedRendition, build, visible_chunks
+from transcoder.packaging.assembly import build, visible_chunks
+from transcoder.packaging.package import PublishedRendition
 from transcoder.results import PartResult, RenditionPart, SegmentResult
 
 

@@ -11,8 +11,8 @@ from support import ffmpeg, titles
 
 from transcoder.errors import VerificationError
 from transcoder.packaging import dash, hls
+from transcoder.packaging.assembly import build
 from transcoder.packaging.listing import read_dash, read_hls
-from transcoder.packaging.package import build
 from transcoder.results import PartResult
 from transcoder.verification import folder_opener
 
