@@ -54,6 +54,7 @@ def job_report(
             "lost": package.lost,
             "mended": sum(result.mended for result in results),
             "repeated": package.repeated,
+            "constantRate": str(plan.video.frame_rate) if plan.video and plan.video.ticks_per_picture else None,
         },
         "encryption": {"scheme": plan.encryption.scheme} if plan.encryption else None,
         "renditions": [_rendition(package, rendition, loudness.get(rendition.id)) for rendition in package.renditions],

@@ -11,6 +11,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +36,7 @@ from transcoder.packaging.drm import Scheme
 from transcoder.plan import plan_title
 from transcoder.probe import probe as probe_source
 from transcoder.quality.vmaf import require_vmaf
-from transcoder.verification import folder_opener, verify_package
+from transcoder.verification import folder_opener, read_source_times, verify_package
 
 __all__ = ["plan", "probe", "transcode", "verify"]
 
@@ -100,14 +101,35 @@ def plan(source: Path, ladder_name: str, segment_seconds: int | None, as_json: b
 @_JSON
 def verify(out: Path, source: Path | None, keys_file: Path | None, as_json: bool) -> int:
     """Check the finished package in OUT from the outside: every join, every rendition decoded in full."""
-    media = _probe(source) if source else None
     keys = read_keys(keys_file) if keys_file else None
-    report = verify_package(folder_opener(out), media=media, decode=True, keys=keys)
+    document = _report_of(out)
+    media = _probe(source) if source else None
+    times = None
+    if source and media:
+        with source.open("rb") as file:
+            times = read_source_times(file, media, Settings().engine.limits, _constant_rate(document))
+    report = verify_package(folder_opener(out), media=media, decode=True, keys=keys, source=times)
     if as_json:
         _print_json(report.model_dump(mode="json"))
     else:
-        tables.verification(Console(), report)
+        tables.verification(Console(), report, document)
     return DONE if report.ok else CHECK_FAILED
+
+
+def _report_of(out: Path) -> dict[str, Any]:
+    """The package's own report; empty where there is none that can be read. It is only told, never believed."""
+    try:
+        document = json.loads((out / "report.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _constant_rate(document: dict[str, Any]) -> Fraction | None:
+    try:
+        return Fraction(str(document["pictures"]["constantRate"]))
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

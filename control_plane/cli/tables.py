@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from transcoder.media import MediaInfo
@@ -60,16 +61,39 @@ def plan(console: Console, planned: Plan, lane: str) -> None:
     console.print(chunks)
 
 
-def verification(console: Console, found: VerifyReport) -> None:
-    """The join verifier's checks, the failed ones first."""
-    table = Table("check", "rendition", "", "expected", "found", title="Verification")
-    for check in sorted(found.checks, key=lambda check: check.ok):
-        mark = "[green]ok[/green]" if check.ok else "[red]FAILED[/red]"
-        table.add_row(check.name, check.rendition or "", mark, str(check.expected), str(check.found))
+def verification(console: Console, found: VerifyReport, document: Mapping[str, Any]) -> None:
+    """What each rendition holds and how its checks came out; then every check that failed.
+
+    `document` is the package's own report, empty where there is none: it knows the quality.
+    """
+    told = {one.get("id"): one.get("quality") for one in document.get("renditions", ()) if isinstance(one, dict)}
+    table = Table(
+        "rendition", "codecs", "size", "segments", "frames", "decoded", "duration", "bit rate", "quality", "checks",
+        title="Verification",
+    )  # fmt: skip
+    for one in found.renditions:
+        seconds = one.end_seconds - one.start_seconds
+        table.add_row(
+            one.id, one.codecs, f"{one.width}x{one.height}" if one.width else "", str(one.segments), str(one.frames),
+            "" if one.decoded is None else str(one.decoded), f"{seconds:.3f} s",
+            _bits(round(8 * one.size_bytes / seconds)) if seconds > 0 else "", _quality(told.get(one.id)),
+            _outcome(found, one.id),
+        )  # fmt: skip
+    table.add_row("all", *[""] * 8, _outcome(found, None))
     console.print(table)
+    for check in found.failed:
+        place = f" of {check.rendition}" if check.rendition else ""
+        console.print(f"[red]{escape(check.name)}{place}[/red]: expected {escape(check.expected)}")
+        console.print(f"    found {escape(check.found)}", soft_wrap=True, highlight=False)
     for note in found.notes:
-        console.print(f"[yellow]{note}[/yellow]")
+        console.print(f"[yellow]{escape(note)}[/yellow]")
     console.print("[green]The package is good.[/green]" if found.ok else "[red]The package is not good.[/red]")
+
+
+def _outcome(found: VerifyReport, rendition: str | None) -> str:
+    own = [check.ok for check in found.checks if check.rendition == rendition]
+    failed = own.count(False)
+    return f"[red]{failed} of {len(own)} FAILED[/red]" if failed else f"[green]{len(own)} ok[/green]"
 
 
 def report(console: Console, document: Mapping[str, Any], out: Path) -> None:
@@ -93,7 +117,8 @@ def report(console: Console, document: Mapping[str, Any], out: Path) -> None:
 def _quality(found: Mapping[str, Any] | None) -> str:
     """PSNR, SSIM and VMAF, as far as they are known."""
     measures = (("psnr", "{:.1f} dB"), ("ssim", "SSIM {:.3f}"), ("vmaf", "VMAF {:.1f}"))
-    return ", ".join(form.format(found[name]) for name, form in measures if found[name] is not None) if found else ""
+    known = ((form, found.get(name)) for name, form in measures) if found else ()
+    return ", ".join(form.format(value) for form, value in known if isinstance(value, int | float))
 
 
 def _size(count: int) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from transcoder.verification.folder import folder_opener
 from transcoder.verification.report import Check, RenditionSummary, VerifyReport
+from transcoder.verification.source_times import read_source_times
 from transcoder.verification.verifier import verify_package
 
-__all__ = ["Check", "RenditionSummary", "VerifyReport", "folder_opener", "verify_package"]
+__all__ = ["Check", "RenditionSummary", "VerifyReport", "folder_opener", "read_source_times", "verify_package"]

@@ -19,6 +19,7 @@ def check_files(track: Track, findings: Findings) -> None:
             id=track.id, kind=track.kind, codecs=track.init.codecs, segments=len(track.segments),
             frames=len(track.pts), size_bytes=sum(segment.size_bytes for segment in track.segments),
             start_seconds=float(track.start), end_seconds=float(track.end),
+            width=track.init.width, height=track.init.height,
         )
     )  # fmt: skip
 

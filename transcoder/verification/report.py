@@ -33,6 +33,8 @@ class RenditionSummary(Document):
     start_seconds: float
     end_seconds: float
     decoded: int | None = None
+    width: int | None = None
+    height: int | None = None
 
 
 class VerifyReport(Document):

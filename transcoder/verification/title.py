@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from transcoder.media import MediaInfo
 from transcoder.packaging.listing import Listing, OpenObject
@@ -11,7 +13,19 @@ from transcoder.packaging.package import Package
 from transcoder.plan import Plan
 from transcoder.verification.track import Track
 
-__all__ = ["PublishedTitle"]
+__all__ = ["PublishedTitle", "SourceTimes"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTimes:
+    """When the source shows a picture: `pts` in units of `time_base` seconds, increasing, from the first one shown.
+
+    `rate` is the constant rate that the title was to get, in pictures a second; None where each keeps its time.
+    """
+
+    time_base: Fraction
+    pts: array[int]
+    rate: Fraction | None = None
 
 
 @dataclass(slots=True)
@@ -19,7 +33,8 @@ class PublishedTitle:
     """A package under examination. `dash` is None where that manifest cannot be read.
 
     `tracks` holds every rendition that the manifests name, as far as it was read. `plan`, `media` and `package` are
-    None where nobody knows them; `keys` are content keys of 16 bytes by key id, None where none were given.
+    None where nobody knows them, and so is `source` where it was not decoded; `keys` are content keys of 16 bytes by
+    key id, None where none were given.
     """
 
     open_object: OpenObject
@@ -29,6 +44,7 @@ class PublishedTitle:
     media: MediaInfo | None = None
     package: Package | None = None
     keys: Mapping[str, bytes] | None = None
+    source: SourceTimes | None = None
     tracks: dict[str, Track] = field(default_factory=dict)
 
     @property

@@ -17,12 +17,13 @@ from transcoder.verification import (
     manifests,
     protection,
     quality,
+    source_times,
     text,
     trick,
     video,
 )
 from transcoder.verification.report import Findings, VerifyReport
-from transcoder.verification.title import PublishedTitle
+from transcoder.verification.title import PublishedTitle, SourceTimes
 from transcoder.verification.track import Track, read_track
 
 __all__ = ["verify_package"]
@@ -37,6 +38,7 @@ _OF_EACH_TRACK: tuple[Callable[[PublishedTitle, Track, Findings], None], ...] = 
 
 _OF_THE_TITLE: tuple[Callable[[PublishedTitle, Findings], None], ...] = (
     video.check_pictures,
+    source_times.check_source_times,
     audio.check_sound,
     trick.check_trick,
     text.check_text,
@@ -54,11 +56,13 @@ def verify_package(
     package: Package | None = None,
     decode: bool = False,
     keys: Mapping[str, bytes] | None = None,
+    source: SourceTimes | None = None,
     growing: bool = False,
 ) -> VerifyReport:
     """Verify a finished package, given as a function from a path in it to bytes (`NotFoundError` where missing).
 
-    `plan` and `media` tell what the title should be, `package` what was committed, segment by segment. With
+    `plan` and `media` tell what the title should be, `package` what was committed, segment by segment, `source`
+    when the source shows its pictures (`read_source_times`). With
     `decode`, every rendition is decoded in full as well (each file is then read twice): an encrypted one with its
     key from `keys`, content keys of 16 bytes by key id; without `keys` it is left at the container, and a note says
     so. `growing` says that the manifests are to be closed only after this.
@@ -69,7 +73,7 @@ def verify_package(
     hls, dash = manifests.read_manifests(open_object, findings, growing=growing)
     if hls is None:
         return findings.report()
-    title = PublishedTitle(open_object, hls, dash, plan=plan, media=media, package=package, keys=keys)
+    title = PublishedTitle(open_object, hls, dash, plan=plan, media=media, package=package, keys=keys, source=source)
     track_checks = (*_OF_EACH_TRACK, decoded.check_decoded) if decode else _OF_EACH_TRACK
     for listed in hls.of_kind("video", "audio", "trick"):
         track = title.tracks[listed.id] = read_track(open_object, listed)
