@@ -31,11 +31,17 @@ class First:
     in before it gives the first picture."""
 
     frame: av.VideoFrame | av.AudioFrame | None = None
-    stamp: int | None = None
+    pts: int | None = None
+    dts: int | None = None
     reordered: int = 0
     sample_rate: int = 0
     packets: int = 0
     reason: str = "nothing in it can be decoded"
+
+    @property
+    def stamp(self) -> int | None:
+        """When it is shown or heard, as far as it says."""
+        return self.pts if self.pts is not None else self.dts
 
 
 def first_frames(file: BinaryIO, indices: Sequence[int], clock: SourceClock, limits: Limits) -> dict[int, First]:
@@ -90,6 +96,6 @@ def _decode(own: First, stream: Any, packet: Packet[Any] | None, limits: Limits)
             continue
         else:
             own.sample_rate = frame.sample_rate
-        own.frame, own.stamp = frame, frame.pts if frame.pts is not None else frame.dts
+        own.frame, own.pts, own.dts = frame, frame.pts, frame.dts
         return True
     return False

@@ -5,13 +5,13 @@ Clauses are those of ITU-T H.264 (08/2021).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from av.packet import Packet
 
 from transcoder.probing.bits import Bits
+from transcoder.probing.nal import length_size, parameter_sets, units
 
 __all__ = ["Fields"]
 
@@ -38,14 +38,11 @@ class Fields:
     """Whether a packet begins a picture, or is the second field of one that another packet began (7.4.1.2.4)."""
 
     def __init__(self, extradata: bytes) -> None:
-        # A configuration record says how many bytes a length has (ISO/IEC 14496-15, 5.3.3.1.2); else there are start
-        # codes (annex B).
-        avcc = len(extradata) > 6 and extradata[0] == 1
-        self._length_size = (extradata[4] & 3) + 1 if avcc else 0
+        self._length_size = length_size("h264", extradata)
         self._sequences: dict[int, _Sequence] = {}
         self._pictures: dict[int, int] = {}
         self._first_field: tuple[int, int] | None = None
-        for unit in _configured(extradata) if avcc else _delimited(extradata):
+        for unit in parameter_sets(extradata):
             self._learn(unit)
 
     def __call__(self, packet: Packet[Any]) -> bool:
@@ -63,7 +60,7 @@ class Fields:
 
     def _field(self, data: bytes) -> tuple[int, int] | None:
         """Frame number and parity of the field that the packet begins with; None for a frame."""
-        for unit in _counted(data, self._length_size) if self._length_size else _delimited(data):
+        for unit in units(data, self._length_size):
             kind = unit[0] & 0x1F if unit else 0
             if kind in {_SPS, _PPS}:
                 self._learn(unit)
@@ -140,37 +137,6 @@ def _skip_scaling_list(bits: Bits, size: int) -> None:
         if following:
             following = (last + bits.signed()) % 256
         last = following or last
-
-
-def _configured(extradata: bytes) -> Iterator[bytes]:
-    """The parameter sets of a configuration record: ISO/IEC 14496-15, 5.3.3.1.2."""
-    position = 5
-    for mask in (0x1F, 0xFF):
-        if position >= len(extradata):
-            return
-        count, position = extradata[position] & mask, position + 1
-        for _ in range(count):
-            size = int.from_bytes(extradata[position : position + 2])
-            yield extradata[position + 2 : position + 2 + size]
-            position += 2 + size
-
-
-def _counted(data: bytes, length_size: int) -> Iterator[bytes]:
-    position = 0
-    while position + length_size < len(data):
-        size = int.from_bytes(data[position : position + length_size])
-        position += length_size
-        yield data[position : position + size]
-        position += size
-
-
-def _delimited(data: bytes) -> Iterator[bytes]:
-    """The units of the byte stream format: annex B."""
-    position = data.find(b"\0\0\1")
-    while position >= 0:
-        following = data.find(b"\0\0\1", position + 3)
-        yield data[position + 3 : following if following >= 0 else len(data)]
-        position = following
 
 
 def _unescaped(unit: bytes) -> bytes:

@@ -18,6 +18,7 @@ from transcoder.errors import UnsupportedMediaError
 from transcoder.limits import Limits
 from transcoder.media import Keyframe
 from transcoder.probing.coded import Shows, shows_picture
+from transcoder.probing.nal import starts_afresh
 from transcoder.source import clock_may_jump, media_errors, packets, seeks_by_bytes
 
 __all__ = ["StreamSurvey", "Survey", "survey"]
@@ -39,6 +40,7 @@ class StreamSurvey:
 
     keyframe_distance: int
     shows: Shows | None = None
+    afresh: Shows | None = None
     keeps: bool = False
     positions: bool = False
     packets: int = 0
@@ -85,6 +87,10 @@ class StreamSurvey:
                 self.pts.append(packet.pts)
 
     def _add_keyframe(self, packet: Packet[Any], stamp: int) -> None:
+        if packet.pts is None and self.afresh is not None and not self.afresh(packet):
+            # Pictures that are shown before it are missing when decoding begins here, and with them the count by which
+            # those after it get their times.
+            return
         apart = not self.keyframes or abs(stamp - self.keyframes[-1].pts) >= self.keyframe_distance
         if apart and (packet.pos is not None or not self.positions):
             dts = packet.dts if packet.dts is not None else stamp
@@ -130,7 +136,8 @@ def _stream_survey(stream: av.stream.Stream, *, positions: bool) -> StreamSurvey
     if isinstance(stream, av.video.VideoStream):
         made.keeps = True
         context = stream.codec_context
-        made.shows = shows_picture(codec_name(stream) or "", (context.extradata or b"") if context else b"")
+        codec, extradata = codec_name(stream) or "", (context.extradata or b"") if context else b""
+        made.shows, made.afresh = shows_picture(codec, extradata), starts_afresh(codec, extradata)
     return made
 
 

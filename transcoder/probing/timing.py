@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from transcoder.errors import UnsupportedMediaError
 from transcoder.limits import Limits
+from transcoder.media import Stamping
 from transcoder.probing.survey import StreamSurvey
 
-__all__ = ["GAP", "PictureTimes", "picture_times"]
+__all__ = ["GAP", "FirstPicture", "PictureTimes", "picture_times"]
 
 GAP = Fraction(1, 5)
 """Pictures that are further apart, in seconds, are noted: a segment must not begin between them."""
@@ -33,9 +34,17 @@ Stamps = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
+class FirstPicture:
+    """The first picture that a decoder gives: its own stamps, and how many packets the decoder takes in before it."""
+
+    pts: int | None
+    dts: int | None
+    reordered: int
+
+
+@dataclass(frozen=True, slots=True)
 class PictureTimes:
-    """Stamps in the stream's time_base. `end` is where the last picture ends, exclusive; `delay` is how many ticks
-    after its dts a picture without a pts is shown."""
+    """Stamps in the stream's time_base. `end` is where the last picture ends, exclusive."""
 
     first: int
     end: int
@@ -43,19 +52,24 @@ class PictureTimes:
     rate: Fraction
     constant: bool
     gaps: tuple[tuple[int, int], ...]
-    delay: int
+    stamping: Stamping
 
 
 def picture_times(
-    own: StreamSurvey, base: Fraction, first: int, reordered: int, guess: Fraction | None, limits: Limits
+    own: StreamSurvey, base: Fraction, picture: FirstPicture, guess: Fraction | None, limits: Limits
 ) -> PictureTimes:
-    """The times of a stream whose first picture that can be decoded is shown at `first`.
+    """The times of a stream whose first picture that can be decoded is `picture`.
 
-    `reordered` is how many packets a decoder takes in before it gives the first picture, `guess` the rate that libav
-    found. Errors: UnsupportedMediaError for more pictures a second than allowed.
+    `guess` is the rate that libav found. Errors: UnsupportedMediaError for more pictures a second than allowed.
     """
     guess = guess or _FALLBACK_RATE
-    stamps = _shown(own, base, first, reordered, guess)
+    stamping = _stamping(own, picture)
+    first = stamping.picture(picture.pts, picture.dts)
+    assert first is not None
+    stamps = np.frombuffer(own.pts, np.int64) if stamping.shift is None else _decoding(own) + stamping.shift
+    stamps = np.unique(stamps[stamps >= first])
+    if not len(stamps):
+        stamps = np.array([first], np.int64)
     rate, constant = _frame_rate(stamps, base, guess)
     if rate > limits.frame_rate:
         raise UnsupportedMediaError(f"the source has {float(rate):.0f} pictures a second; {limits.frame_rate} at most")
@@ -65,21 +79,28 @@ def picture_times(
     end = last + (said if 0 < said <= _LONGEST_LAST_PICTURE * step else step)
     return PictureTimes(
         first=first, end=end, count=len(stamps), rate=rate, constant=constant, gaps=tuple(_gaps(stamps, end, base)),
-        delay=reordered * step if own.unstamped else 0,
+        stamping=stamping,
     )  # fmt: skip
 
 
-def _shown(own: StreamSurvey, base: Fraction, first: int, reordered: int, guess: Fraction) -> Stamps:
-    """The distinct times at which pictures are shown, in order; `first` is one of them."""
-    times = np.frombuffer(own.dts if own.unstamped else own.pts, np.int64)
-    times = np.unique(times[times >= first])
-    if own.unstamped and reordered:
-        # Pictures without a pts come out of the decoder when it gets a later packet, and have that one's dts; the last
-        # ones have no later packet.
-        step = int(np.median(np.diff(times))) if len(times) > 1 else max(1, round(1 / guess / base))
-        last = times[-1] if len(times) else first - step
-        times = np.concatenate([times, last + step * np.arange(1, reordered + 1)])
-    return times if len(times) else np.array([first])
+def _stamping(own: StreamSurvey, picture: FirstPicture) -> Stamping:
+    """How times are made up for a stream, from its first picture and its packets.
+
+    A decoder gives a picture when it gets a packet that comes so many places later; packets before the picture's own
+    could not be decoded.
+    """
+    if not own.unstamped or picture.dts is None:
+        return Stamping(shift=0 if own.unstamped else None)
+    decoding = _decoding(own)
+    place = int(np.searchsorted(decoding, picture.dts)) - picture.reordered
+    packet = int(decoding[min(max(0, place), len(decoding) - 1)])
+    if picture.pts is None:
+        return Stamping(delay=picture.dts - packet, shift=0)
+    return Stamping(shift=picture.pts - packet)
+
+
+def _decoding(own: StreamSurvey) -> Stamps:
+    return np.unique(np.frombuffer(own.dts, np.int64))
 
 
 def _gaps(stamps: Stamps, end: int, base: Fraction) -> Iterator[tuple[int, int]]:

@@ -20,7 +20,7 @@ from transcoder.probing import fields, picture
 from transcoder.probing.described import Described
 from transcoder.probing.first import First, check_size
 from transcoder.probing.survey import StreamSurvey
-from transcoder.probing.timing import PictureTimes, picture_times
+from transcoder.probing.timing import FirstPicture, PictureTimes, picture_times
 from transcoder.source import media_errors, open_source, packets, rewind
 
 __all__ = ["VideoProbe"]
@@ -72,9 +72,8 @@ class VideoProbe:
                 f"Dolby Vision without a base layer (profile {vision.profile}): its pictures have a colour space that "
                 "only a licensed decoder can show"
             )
-        times = picture_times(
-            self._own, stream.time_base, self._first.stamp, self._first.reordered, stream.guessed_rate, self._limits
-        )
+        shown = FirstPicture(self._first.pts, self._first.dts, self._first.reordered)
+        times = picture_times(self._own, stream.time_base, shown, stream.guessed_rate, self._limits)
         orientation = picture.orientation(frame)
         if not orientation.exact:
             self.warnings.append(
@@ -91,7 +90,7 @@ class VideoProbe:
             light=picture.content_light(frame), dolby_vision=vision, time_base=stream.time_base,
             start_pts=times.first, end_pts=times.end, frame_count=times.count, frame_rate=times.rate,
             constant_frame_rate=times.constant, keyframes=self._keyframes(times), gaps=times.gaps,
-            default=bool(stream.disposition & av.stream.Disposition.default),
+            default=bool(stream.disposition & av.stream.Disposition.default), stamping=times.stamping,
         )  # fmt: skip
 
     def _size(self, frame: av.VideoFrame) -> tuple[int, int, tuple[int, int, int, int]]:
@@ -112,7 +111,7 @@ class VideoProbe:
         known = list(self._own.keyframes)
         for number in self._own.unstamped_keyframes:
             keyframe = known[number]
-            known[number] = keyframe.model_copy(update={"pts": keyframe.dts + times.delay})
+            known[number] = keyframe.model_copy(update={"pts": times.stamping.packet(None, keyframe.dts)})
         return tuple(sorted(known, key=lambda keyframe: keyframe.pts))
 
     def _field_order(self, frame: av.VideoFrame, times: PictureTimes, clock: SourceClock) -> fields.FieldOrder:
