@@ -2,8 +2,8 @@
 
 The coefficients are those of ITU-R BS.775-3, annex 4: what has no place of its own goes to its neighbours at -3 dB,
 so that to stereo L' = L + 0.7071 C + 0.7071 Ls, and to mono C' = C + 0.7071 L + 0.7071 R + 0.5 Ls + 0.5 Rs. LFE is
-left out. Where the coefficients of an output add up to more than 1, all of them are divided by the largest such sum:
-nothing can clip, and the balance stays.
+left out. Where the coefficients of an output add up to more than 1, its peaks have to be held (transcoder/sound/
+limiter.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LAYOUT_CODES", "Mix", "channel_names", "kept_layout", "main_channels", "mix"]
+__all__ = ["LAYOUT_CODES", "Mix", "channel_names", "folds", "kept_layout", "main_channels", "mix"]
 
 LAYOUT_CODES = {
     "mono": 1, "stereo": 2, "3.0": 3, "4.0": 4, "5.0": 5, "5.0(side)": 5, "5.1": 6, "5.1(side)": 6,
@@ -27,6 +27,8 @@ _KEPT = {"aac": ("3.0", "4.0", "5.0", "5.1", "7.1"), "opus": ("3.0", "quad", "5.
 """Layouts of more than two channels that a codec has: ISO/IEC 14496-3, table 1.19; RFC 7845, 5.1.1.2."""
 
 _MINUS_3_DB = math.sqrt(0.5)
+
+_ROUNDING = 1e-6
 
 _Shares = tuple[tuple[str, float], ...]
 
@@ -77,10 +79,13 @@ _UNNAMED = {"NONE", "UNK", "UNSD"}
 
 
 class Mix(NamedTuple):
-    """The channels of an output: its layout by FFmpeg's name, and its samples a second."""
+    """The channels of an output: its layout by FFmpeg's name, its samples a second, and whether it is `folded`: made of
+    so many channels that it could clip.
+    """
 
     layout: str
     sample_rate: int
+    folded: bool = False
 
 
 def channel_names(layout: str) -> tuple[str, ...]:
@@ -129,8 +134,12 @@ def mix(names: tuple[str, ...], layout: str) -> npt.NDArray[np.float32]:
     for column, name in enumerate(names):
         for place, share in _shares(name, places).items():
             matrix[places.index(place), column] = share
-    loudest = float(np.abs(matrix).sum(axis=1).max())
-    return np.asarray(matrix / max(1.0, loudest), np.float32)
+    return matrix.astype(np.float32)
+
+
+def folds(names: tuple[str, ...], layout: str) -> bool:
+    """Whether a mix of full channels can exceed full scale."""
+    return float(np.abs(mix(names, layout)).sum(axis=1).max()) > 1 + _ROUNDING
 
 
 def _shares(name: str, places: tuple[str, ...]) -> dict[str, float]:

@@ -16,7 +16,7 @@ import numpy as np
 from av.packet import Packet
 
 from transcoder.errors import InternalError
-from transcoder.sound.timeline import Samples
+from transcoder.sound.filters import Samples, packed
 from transcoder.sound.tracks import AudioRendition
 
 __all__ = ["SoundEncoder"]
@@ -82,7 +82,11 @@ class SoundEncoder:
         self._rest = joined[whole:]
         packets: list[Packet[Any]] = []
         for start in range(0, whole, size):
-            packets += self._context.encode(self._frame(joined[start : start + size]))
+            block = joined[start : start + size]
+            packets += self._context.encode(
+                packed(block, self._rendition.layout, self._rendition.sample_rate, self._position)
+            )
+            self._position += size
         if samples is None:
             packets += self._context.encode(None)
         return [packet for packet in packets if self._belongs(packet)]
@@ -91,14 +95,6 @@ class SoundEncoder:
         """The samples, without those that are left out at the start."""
         before, self._samples = self._samples, self._samples + len(samples)
         return samples[max(0, self._left_out - before) :]
-
-    def _frame(self, block: Samples) -> av.AudioFrame:
-        packed = np.ascontiguousarray(block, np.float32).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=self._rendition.layout)
-        frame.sample_rate, frame.pts = self._rendition.sample_rate, self._position
-        frame.time_base = Fraction(1, self._rendition.sample_rate)
-        self._position += self._kind.packet
-        return frame
 
     def _belongs(self, packet: Packet[Any]) -> bool:
         """Put a packet on the title's clock; whether it is neither priming nor padding."""

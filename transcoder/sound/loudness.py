@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
 import av
-import av.error
-import av.filter
 import numpy as np
 
 from transcoder.results import Loudness
 from transcoder.sound.channels import Mix
+from transcoder.sound.filters import FilterChain, Samples, packed
 from transcoder.sound.rungs import LoudnessRequest
-from transcoder.sound.timeline import Samples
-from transcoder.source import media_errors
 
 __all__ = ["LARGEST_GAIN", "LoudnessMeter", "gain_for", "levelled"]
 
@@ -32,24 +28,14 @@ class LoudnessMeter:
         self._target = target
         self._position = 0
         self._found: dict[str, str] = {}
-        self._graph = av.filter.Graph()
-        self._source = self._graph.add(
-            "abuffer",
-            f"time_base=1/{target.sample_rate}:sample_rate={target.sample_rate}:sample_fmt=flt"
-            f":channel_layout={target.layout}",
-        )
-        meter = self._graph.add("ebur128", "metadata=1:peak=true")
-        self._sink = self._graph.add("abuffersink")
-        self._source.link_to(meter)
-        meter.link_to(self._sink)
-        self._graph.configure()
+        self._chain = FilterChain(
+            ("ebur128", "metadata=1:peak=true"),
+            layout=target.layout, sample_rate=target.sample_rate, clock=target.sample_rate,
+        )  # fmt: skip
 
     def add(self, samples: Samples) -> None:
         """Measure more samples."""
-        packed = np.ascontiguousarray(samples, np.float32).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=self._target.layout)
-        frame.sample_rate, frame.pts = self._target.sample_rate, self._position
-        frame.time_base = Fraction(1, self._target.sample_rate)
+        frame = packed(samples, self._target.layout, self._target.sample_rate, self._position)
         self._position += len(samples)
         self._push(frame)
 
@@ -67,14 +53,8 @@ class LoudnessMeter:
         )
 
     def _push(self, frame: av.AudioFrame | None) -> None:
-        with media_errors("measuring the loudness"):
-            self._source.push(frame)
-            while True:
-                try:
-                    passed = self._sink.pull()
-                except (av.error.BlockingIOError, av.error.EOFError):
-                    return
-                self._found = dict(passed.metadata) or self._found
+        for passed in self._chain.push(frame):
+            self._found = dict(passed.metadata) or self._found
 
 
 def gain_for(measured: Loudness, request: LoudnessRequest | None) -> float:

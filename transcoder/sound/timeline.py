@@ -15,18 +15,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
-import av.error
-import av.filter
 import numpy as np
-import numpy.typing as npt
 
 from transcoder.sound.channels import Mix, channel_names, mix
-from transcoder.source import media_errors
+from transcoder.sound.filters import FilterChain, Samples, unpacked
 
-__all__ = ["Heard", "Samples", "Timeline", "rounded"]
-
-Samples = npt.NDArray[np.float32]
-"""Shape (samples, channels), -1 to 1."""
+__all__ = ["Heard", "Timeline", "rounded"]
 
 _GAP_SECONDS = Fraction(1, 20)
 """A smaller difference between one frame's end and the next one's time is the rounding of clocks, not a gap."""
@@ -111,18 +105,10 @@ class _Run:
         self._form = _form(frame)
         self._rate, self._made = target.sample_rate, 0
         self._matrix = mix(channel_names(frame.layout.name), target.layout)
-        self._graph = av.filter.Graph()
-        with media_errors("resampling the sound"):
-            self._source = self._graph.add(
-                "abuffer",
-                f"time_base=1/{_CLOCK}:sample_rate={frame.sample_rate}:sample_fmt={frame.format.name}"
-                f":channel_layout={frame.layout.name}",
-            )
-            resampler = self._graph.add("aresample", f"{self._rate}:osf=flt:{_COMPENSATION}")
-            self._sink = self._graph.add("abuffersink")
-            self._source.link_to(resampler)
-            resampler.link_to(self._sink)
-            self._graph.configure()
+        self._chain = FilterChain(
+            ("aresample", f"{self._rate}:osf=flt:{_COMPENSATION}"),
+            layout=frame.layout.name, sample_rate=frame.sample_rate, sample_format=frame.format.name, clock=_CLOCK,
+        )  # fmt: skip
 
     def goes_on(self, heard: Heard) -> bool:
         """Whether a frame belongs to this run."""
@@ -143,20 +129,10 @@ class _Run:
         yield from self._through(None)
 
     def _through(self, frame: av.AudioFrame | None) -> Iterator[Samples]:
-        with media_errors("resampling the sound"):
-            self._source.push(frame)
-            while (made := self._pull()) is not None:
-                samples = self._mixed(np.asarray(made.to_ndarray(), np.float32).reshape(made.samples, -1))
-                self._made += len(samples)
-                yield samples
-
-    def _pull(self) -> av.AudioFrame | None:
-        try:
-            found = self._sink.pull()
-        except (av.error.BlockingIOError, av.error.EOFError):
-            return None
-        assert isinstance(found, av.AudioFrame)
-        return found
+        for made in self._chain.push(frame):
+            samples = self._mixed(unpacked(made))
+            self._made += len(samples)
+            yield samples
 
     def _mixed(self, samples: Samples) -> Samples:
         """The samples in the target's channels. Summed in one order, so that every machine makes the same."""

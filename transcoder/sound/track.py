@@ -7,7 +7,7 @@ the rest is still being encoded. What is missing at the start, in gaps, and up t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -20,10 +20,12 @@ from transcoder.results import Loudness
 from transcoder.sound.channels import Mix
 from transcoder.sound.decoding import Damage, decoded
 from transcoder.sound.encoders import SoundEncoder
+from transcoder.sound.filters import Samples
+from transcoder.sound.limiter import Limiter
 from transcoder.sound.loudness import LoudnessMeter, gain_for, levelled
 from transcoder.sound.passthrough import Passthrough
 from transcoder.sound.segments import SegmentFiles
-from transcoder.sound.timeline import Heard, Samples, Timeline
+from transcoder.sound.timeline import Heard, Timeline
 from transcoder.sound.tracks import AudioRendition, AudioTrack
 
 __all__ = ["EncodedPart", "encode_track"]
@@ -84,27 +86,36 @@ def encode_track(
 
 
 def _mix(rendition: AudioRendition) -> Mix:
-    return Mix(rendition.layout, rendition.sample_rate)
+    return Mix(rendition.layout, rendition.sample_rate, rendition.folded)
 
 
 class _Voice:
-    """One mix of a track: laid on the timeline, levelled, measured, and handed to the encoders that share it."""
+    """One mix of a track: laid on the timeline, its peaks held where it was made of more channels, levelled, measured,
+    and handed to the encoders that share it.
+    """
 
     def __init__(self, mix: Mix, end: Fraction, gain: float = 0.0) -> None:
         self.mix, self._gain = mix, gain
         self.outputs: list[tuple[SoundEncoder, SegmentFiles]] = []
         self._timeline, self._meter = Timeline(mix, end), LoudnessMeter(mix)
+        self._limiter = Limiter(mix) if mix.folded else None
 
     def hear(self, heard: Heard) -> None:
         self._take(self._timeline.add(heard))
 
     def finish(self) -> Loudness:
         self._take(self._timeline.finish())
+        if self._limiter is not None:
+            self._hand_on(self._limiter.finish())
         for encoder, files in self.outputs:
             files.add(encoder.encode(None))
         return self._meter.read().model_copy(update={"gain": self._gain})
 
     def _take(self, blocks: Iterator[Samples]) -> None:
+        for block in blocks:
+            self._hand_on(self._limiter.add(block) if self._limiter else (block,))
+
+    def _hand_on(self, blocks: Iterable[Samples]) -> None:
         for block in blocks:
             samples = levelled(block, self._gain)
             self._meter.add(samples)

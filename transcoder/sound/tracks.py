@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
+from pydantic import Field
+
 from transcoder.documents import Document
 from transcoder.media import AudioStream, MediaInfo, Role, SourceClock
-from transcoder.sound.channels import channel_names, kept_layout, main_channels
+from transcoder.sound.channels import channel_names, folds, kept_layout, main_channels
 from transcoder.sound.rungs import AudioRung, LoudnessRequest
 
 __all__ = ["AudioCodec", "AudioRendition", "AudioTrack", "audio_tracks"]
@@ -33,6 +35,7 @@ class AudioRendition(Document):
     channels: int
     sample_rate: int
     bitrate: int
+    folded: bool = Field(default=False, description="made of so many channels that peaks have to be held")
 
     @property
     def passed_through(self) -> bool:
@@ -121,4 +124,5 @@ def _rendition(name: str, stream: AudioStream, rung: AudioRung) -> AudioRenditio
     return AudioRendition(
         id=name, rung=rung.id, codec=rung.codec, layout=layout, channels=len(channels),
         sample_rate=rung.sample_rate, bitrate=rung.bitrate if full <= 2 else rung.bitrate * full // 2,
+        folded=folds(names, layout),
     )  # fmt: skip
