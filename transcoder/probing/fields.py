@@ -50,14 +50,14 @@ def luma(frame: av.VideoFrame) -> Luma:
     return grey[:, ::stride].astype(np.int32)
 
 
-def weaves(pictures: Sequence[Luma], *, doubtful: bool) -> list[Weave]:
-    """The verdict on each of some consecutive pictures but the first and the last. A stream that calls itself
-    progressive is doubted less easily than one that calls itself interlaced (`doubtful`)."""
+def weaves(pictures: Sequence[Luma], flagged: FieldOrder) -> list[Weave]:
+    """The verdict on each of some consecutive pictures but the first and the last. What cannot be seen well is as the
+    stream says (`flagged`)."""
     neighbours = zip(pictures, pictures[1:], pictures[2:], strict=False)
-    return [_weave(before, picture, after, doubtful=doubtful) for before, picture, after in neighbours]
+    return [_weave(before, picture, after, flagged) for before, picture, after in neighbours]
 
 
-def _weave(before: Luma, picture: Luma, after: Luma, *, doubtful: bool) -> Weave:
+def _weave(before: Luma, picture: Luma, after: Luma, flagged: FieldOrder) -> Weave:
     if not before.shape == picture.shape == after.shape or picture.shape[0] < 8:
         return "undetermined"
     around = picture[1:-3] + picture[3:-1]  # of lines 2, 3, ..., h - 3
@@ -68,8 +68,6 @@ def _weave(before: Luma, picture: Luma, after: Luma, *, doubtful: bool) -> Weave
     woven: Weave | None = "tff" if top > _INTERLACED * bottom else "bff" if bottom > _INTERLACED * top else None
     if woven is None:
         return "progressive" if bottom > _PROGRESSIVE * int(own.sum()) else "undetermined"
-    if doubtful:
-        return woven
     # The two fields of a picture are as far apart in time as each is from its neighbour's: where something moves, a
     # line fits its own picture no better than the neighbour. A picture of one time fits itself better, also where a
     # sharp edge that moves upwards or downwards has misled idet.
@@ -77,7 +75,10 @@ def _weave(before: Luma, picture: Luma, after: Luma, *, doubtful: bool) -> Weave
     nearest = min(
         _fields(with_before * moving, with_after * moving), _fields(with_after * moving, with_before * moving)
     )
-    return woven if nearest < _EQUAL * int((own * moving).sum()) else "undetermined"
+    if nearest < _EQUAL * int((own * moving).sum()):
+        return woven
+    weak: dict[FieldOrder, Weave] = {"progressive": "undetermined", "interlaced": woven, "tff": "tff", "bff": "bff"}
+    return weak[flagged]
 
 
 def _fields(even: Luma, odd: Luma) -> int:

@@ -133,7 +133,8 @@ def _frame_rate(stamps: Stamps, base: Fraction, guess: Fraction) -> tuple[Fracti
 def _standard(mean: Fraction, base: Fraction, count: int, guess: Fraction) -> Fraction:
     """The rate that a measured mean stands for: within the stamps' own rounding, a standard one or the guess."""
     tolerance = 2 * base * mean / max(1, count - 1)
-    for candidate in (*sorted(_STANDARD_RATES, key=lambda rate: abs(rate - mean)), guess):
+    known = [*_STANDARD_RATES, guess] if guess == mean else [*_STANDARD_RATES]
+    for candidate in (*sorted(known, key=lambda rate: abs(rate - mean)), guess):
         if candidate > 0 and abs(candidate - mean) / mean <= tolerance:
             return candidate
     return _rounded(mean)
@@ -141,4 +142,4 @@ def _standard(mean: Fraction, base: Fraction, count: int, guess: Fraction) -> Fr
 
 def _rounded(rate: Fraction) -> Fraction:
     """A rate with small terms; never 0, also where pictures are far apart: then the distance gets the small terms."""
-    return rate.limit_denominator(1001) if rate >= 1 else 1 / (1 / rate).limit_denominator(1001)
+    return rate.limit_denominator(1001) if rate >= 1 else Fraction(1) / (1 / rate).limit_denominator(1001)

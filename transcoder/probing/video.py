@@ -35,6 +35,9 @@ _WITH_FIELDS = frozenset({
 })  # fmt: skip
 """Codecs whose pictures may hold fields, whatever they say of themselves."""
 
+_BOTTOM_FIELD_FIRST = {"dvvideo"}
+"""Codecs that know no other order: IEC 61834."""
+
 _SPOTS = 6
 """Places of a title where pictures are looked at."""
 
@@ -118,7 +121,9 @@ class VideoProbe:
         if codec_name(self._stream) not in _WITH_FIELDS or times.rate > _MOST_INTERLACED_RATE:
             return "progressive"
         flagged = fields.flagged_order(self._stream.codec_context.field_order, frame.interlaced_frame)
-        spots = [fields.weaves(spot, doubtful=flagged != "progressive") for spot in self._spots(clock)]
+        if flagged == "interlaced" and codec_name(self._stream) in _BOTTOM_FIELD_FIRST:
+            flagged = "bff"
+        spots = [fields.weaves(spot, flagged) for spot in self._spots(clock)]
         order, telecined = fields.field_order(spots, flagged)
         if telecined:
             self.warnings.append(f"video stream {self._stream.index}: telecined film, left as it is")
