@@ -88,10 +88,8 @@ def encode_chunk(
             lane.prepare(stream, threads)
             source = SourcePictures(
                 container, stream, seek=seek, max_pixels=max_pixels,
-                # Deinterlacing looks at the picture before, whichever chunk has it.
-                first_pts=start_pts - 1 if track.deinterlace else start_pts,
-                step=max(1, round(1 / track.frame_rate / track.time_base)), clock=track.clock,
-                stamping=track.stamping,
+                first_pts=_first_pts(track, chunk),
+                clock=track.clock, stamping=track.stamping,
             )  # fmt: skip
             pictures = deinterlaced(source, track.deinterlace, threads) if track.deinterlace else source
             for shown in timing.pictures(pictures):
@@ -114,6 +112,14 @@ def encode_chunk(
         warnings=tuple(_warnings(track, damage.refused, "damaged pictures were skipped"))
         + tuple(_warnings(track, damage.mended, "damaged pictures were mended")),
     )  # fmt: skip
+
+
+def _first_pts(track: VideoTrack, chunk: Chunk) -> int:
+    """The pts at which a picture must be known: the chunk's first one, or the one that is shown when it begins."""
+    if track.deinterlace:
+        # Deinterlacing looks at the picture before, whichever chunk has it.
+        return track.pts(chunk.start) - 1
+    return track.pts(chunk.start) if track.ticks_per_picture is None else track.shown_pts(chunk.start)
 
 
 def _warnings(track: VideoTrack, stamps: Sequence[int], what: str) -> Iterator[str]:

@@ -41,7 +41,8 @@ class Keyframe(Document):
     """A point where decoding can start. Both stamps are in the stream's time_base.
 
     `dts` is what a demuxer seeks by, `pts` is what is shown: with B-frames the two differ. `position` is the byte at
-    which its packet begins, where the container says so.
+    which its packet begins, where the container says so: what some containers are sought by, and what tells whether
+    a seek has found this picture.
     """
 
     pts: int
@@ -74,11 +75,15 @@ class Stamping(Document):
 
     delay: int = 0
     shift: int | None = None
+    step: int = Field(default=1, description="how long a picture is usually shown")
 
-    def picture(self, pts: int | None, dts: int | None) -> int | None:
-        """The time of a decoded picture, None where the decoder says nothing."""
+    def picture(self, pts: int | None, dts: int | None, previous: int | None) -> int | None:
+        """The time of a decoded picture. Where the decoder says nothing, as it does of those that it held back to the
+        end, one picture's time after the `previous` one; None where that is not known either."""
         known = pts if pts is not None else dts
-        return None if known is None else known - self.delay
+        if known is not None:
+            return known - self.delay
+        return None if previous is None else previous + self.step
 
     def packet(self, pts: int | None, dts: int | None) -> int | None:
         """The time at which a picture is promised by a packet."""

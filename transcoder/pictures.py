@@ -20,8 +20,11 @@ import av.error
 import av.video
 from av.packet import Packet
 
+from transcoder.codecs import codec_name
 from transcoder.errors import UnsupportedMediaError
 from transcoder.media import Keyframe, SourceClock, Stamping
+from transcoder.probing.coded import Shows, shows_picture
+from transcoder.probing.h264 import is_idr
 from transcoder.source import packets, rewind
 
 __all__ = ["Damage", "SourcePictures", "Timed"]
@@ -31,9 +34,6 @@ Timed = tuple[int, av.VideoFrame]
 
 _KNOW_LEADING_PICTURES = {"h264", "hevc"}
 """Decoders that show nothing after a seek before they can show all of it."""
-
-_IDR = 5
-"""nal_unit_type of a slice of an IDR picture (ITU-T H.264, table 7-1); 1 to 5 are slices."""
 
 
 @dataclass(slots=True)
@@ -71,35 +71,35 @@ class SourcePictures:
         stream: av.video.VideoStream,
         *,
         first_pts: int,
-        step: int,
         seek: Sequence[Keyframe] = (),
         max_pixels: int,
         clock: SourceClock | None = None,
         stamping: Stamping | None = None,
     ) -> None:
         self._container, self._stream, self._seek = container, stream, tuple(seek)
-        self._first_pts, self._step, self._max_pixels = first_pts, step, max_pixels
+        self._first_pts, self._max_pixels = first_pts, max_pixels
         self._clock, self._stamping = clock, stamping or Stamping()
-        self._context = stream.codec_context
+        self._context, self._codec = stream.codec_context, codec_name(stream) or ""
         # libav asks before it allocates a picture.
         self._context.options = {**self._context.options, "max_pixels": str(max_pixels)}
-        self._packets: Iterator[Packet[Any]] = iter(())
+        self._start = _Start(iter(()))
+        self._shows: Shows | None = None
         self.damage = Damage()
         self.stamps: set[int] = set()
 
     def __iter__(self) -> Iterator[Timed]:
         for start in self._starts():
             self.damage, self.stamps = Damage(), set()
-            self._packets = start.packets
+            self._start, self._shows = start, shows_picture(self._codec, self._context.extradata or b"")
             decoded = self._decode()
-            shown, following = self._run_in(decoded, whole=start.final)
-            if start.final or (shown is not None and (start.earliest or not self.damage)):
+            shown, following = self._run_in(decoded)
+            if start.final or (start.found and shown is not None and (start.earliest or not self.damage)):
                 return chain((picture for picture in (shown, following) if picture is not None), decoded)
         raise AssertionError("the last start is final")
 
     def read_until(self, pts: int | None) -> None:
         """Read on, without decoding, until all packets before `pts`, or all there are, have been seen."""
-        for packet in self._packets:
+        for packet in self._start.packets:
             self._note(packet)
             # Packets come in the order of decoding: no later one is shown before this one is decoded.
             stamp = packet.pts if packet.dts is None else packet.dts + (self._stamping.shift or 0)
@@ -114,12 +114,12 @@ class SourcePictures:
             if first is None or not self._reaches(first, keyframe):
                 continue
             earliest = number == len(self._seek) - 1
-            if number == 0 and not earliest and not _stands_alone(first, self._context):
+            if number == 0 and not earliest and self._leans_on_others(first):
                 continue
-            yield _Start(chain((first,), following), earliest=earliest)
+            yield _Start(chain((first,), following), keyframe, earliest=earliest)
         if self._seek:
             rewind(self._container)
-        yield _Start(packets(self._container, self._stream, clock=self._clock), final=True)
+        yield _Start(packets(self._container, self._stream, clock=self._clock))
 
     def _reaches(self, first: Packet[Any], keyframe: Keyframe) -> bool:
         """Whether a demuxer that was to seek really begins at the keyframe or before it."""
@@ -128,16 +128,22 @@ class SourcePictures:
         stamp = self._stamping.packet(first.pts, first.dts)
         return stamp is not None and stamp <= keyframe.pts
 
-    def _run_in(self, decoded: Iterator[Timed], *, whole: bool) -> tuple[Timed | None, Timed | None]:
+    def _leans_on_others(self, packet: Packet[Any]) -> bool:
+        """Whether pictures after this keyframe may refer to what lies before it: in H.264, unless it is IDR."""
+        return self._codec == "h264" and not is_idr(bytes(packet), self._context.extradata or b"")
+
+    def _run_in(self, decoded: Iterator[Timed]) -> tuple[Timed | None, Timed | None]:
         """The picture that is shown at the first pts, and the one after it where that has been decoded by now.
 
-        Unless the `whole` source is decoded, what comes before the keyframe refers to pictures that are not there.
+        Unless the whole source is decoded, what comes before the keyframe refers to pictures that are not there.
         """
         shown: Timed | None = None
-        sound = whole or self._context.name in _KNOW_LEADING_PICTURES
+        sound = self._start.final or self._codec in _KNOW_LEADING_PICTURES
         for picture in decoded:
             sound = sound or picture[1].key_frame
             if not sound:
+                continue
+            if shown is not None and picture[0] <= shown[0]:
                 continue
             if picture[0] > self._first_pts:
                 return shown, picture
@@ -149,7 +155,7 @@ class SourcePictures:
     def _decode(self) -> Iterator[Timed]:
         """All pictures that the packets yield. What the decoder refuses is noted, and it goes on with the next."""
         previous: int | None = None
-        for packet in chain(self._packets, (None,)):
+        for packet in chain(self._start.packets, (None,)):
             stamp = None if packet is None else self._note(packet)
             sized = self._context.width * self._context.height > 0
             try:
@@ -167,52 +173,41 @@ class SourcePictures:
                 continue
             for frame in frames:
                 assert isinstance(frame, av.VideoFrame)
-                pts = self._stamping.picture(frame.pts, frame.dts)
-                if pts is None:
-                    # Without a pts, nobody knows when those come that the decoder held back to the end.
-                    pts = self._first_pts if previous is None else previous + self._step
+                pts = self._stamping.picture(frame.pts, frame.dts, previous)
+                pts = self._first_pts if pts is None else pts
                 if frame.is_corrupt:
                     self.damage.mended.append(pts)
                 previous = pts
                 yield pts, frame
 
     def _note(self, packet: Packet[Any]) -> int | None:
+        """Take note of a packet: whether it is the keyframe that was sought, and what picture it promises."""
+        self._start.see(packet)
         stamp = self._stamping.packet(packet.pts, packet.dts)
-        if stamp is not None and stamp >= self._first_pts and not packet.is_discard:
+        shows = self._shows is None or self._shows(packet)
+        if shows and stamp is not None and stamp >= self._first_pts and not packet.is_discard:
             self.stamps.add(stamp)
         return stamp
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Start:
-    """Packets to decode. `earliest`: no keyframe before it is known; `final`: there is no other way."""
+    """Packets to decode, from a keyframe or, without one, from the source's beginning. `earliest`: no keyframe before
+    it is known. `found` says whether that very keyframe has been read: a damaged index leads elsewhere, or calls what
+    is there by another time."""
 
     packets: Iterator[Packet[Any]]
+    keyframe: Keyframe | None = None
     earliest: bool = False
-    final: bool = False
+    found: bool = False
 
+    @property
+    def final(self) -> bool:
+        """Whether there is no other way."""
+        return self.keyframe is None
 
-def _stands_alone(packet: Packet[Any], context: av.codec.context.CodecContext) -> bool:
-    """Whether nothing after this keyframe refers to what lies before it: an IDR picture, in H.264."""
-    if context.name != "h264":
-        return True
-    return _first_slice(bytes(packet), context.extradata or b"") == _IDR
-
-
-def _first_slice(data: bytes, extradata: bytes) -> int | None:
-    """The nal_unit_type of the first slice, in either byte format (ITU-T H.264, annex B; ISO/IEC 14496-15, 5.3.3)."""
-    if extradata[:1] == b"\x01" and len(extradata) > 4:
-        size, position = (extradata[4] & 3) + 1, 0
-        while position + size < len(data):
-            kind = data[position + size] & 0x1F
-            if 1 <= kind <= _IDR:
-                return kind
-            position += size + int.from_bytes(data[position : position + size])
-        return None
-    position = data.find(b"\0\0\1")
-    while 0 <= position < len(data) - 3:
-        kind = data[position + 3] & 0x1F
-        if 1 <= kind <= _IDR:
-            return kind
-        position = data.find(b"\0\0\1", position + 3)
-    return None
+    def see(self, packet: Packet[Any]) -> None:
+        """Look whether this is the keyframe."""
+        sought = self.keyframe
+        if sought is not None and not self.found and sought.position in {packet.pos, None}:
+            self.found = packet.pts == sought.pts or packet.dts == sought.dts

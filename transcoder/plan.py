@@ -122,6 +122,10 @@ class VideoTrack(Document):
         """The first source pts that is not before a time of the title."""
         return self.origin_pts + math.ceil(seconds / self.time_base)
 
+    def shown_pts(self, seconds: Fraction) -> int:
+        """The last source pts that is not after a time of the title."""
+        return self.origin_pts + math.floor(seconds / self.time_base)
+
     def frames(self, *, lost: int, repeated: int) -> int:
         """How many pictures the title has where so many were lost and others are there a second time."""
         return self.frame_count if self.ticks_per_picture else self.frame_count - lost + repeated

@@ -135,7 +135,8 @@ class _Sorter:
             return "it is empty"
         if not is_supported(stream):
             return f"the codec {codec_name(stream) or _tag(stream)} is not supported"
-        if first is None or first.frame is None or first.stamp is None:
+        timeless = first is not None and first.stamp is None and stream.type == "audio"
+        if first is None or first.frame is None or timeless:
             return "nothing in it has a time" if first is None else first.reason
         if isinstance(stream, av.video.VideoStream):
             probe = VideoProbe(self._file, stream, own, first, self._described.get(stream.index), self._limits)

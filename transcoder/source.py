@@ -124,7 +124,7 @@ class _Nameless:
 
 
 def seeks_by_bytes(container: av.container.InputContainer) -> bool:
-    """Whether a keyframe of this container is found by its byte position, and `Keyframe.position` has to say it."""
+    """Whether a keyframe of this container is found by its byte position, so that `Keyframe.position` has to say it."""
     return container.format.name in _SOUGHT_BY_BYTES
 
 
@@ -147,15 +147,16 @@ def packets(
     or, where the demuxer did not find it, later ones.
     """
     demuxed = _demuxed(container, streams, clock)
+    exact = start if start is not None and start.position is not None and seeks_by_bytes(container) else None
     if start is not None:
         try:
-            _seek(container, streams[0], start)
+            _seek(container, streams[0], start, by_bytes=exact is not None)
         except av.error.FFmpegError:
             return
-        if start.position is not None:
-            demuxed = _from_position(demuxed, streams[0], start.position)
+    if exact is not None and exact.position is not None:
+        demuxed = _from_position(demuxed, streams[0], exact.position)
     counted = container.format.name in _WITHOUT_TIME
-    mender = PacketClock(clock.breaks if clock else (), streams[0] if streams else None, start, counted=counted)
+    mender = PacketClock(clock.breaks if clock else (), streams[0] if streams else None, exact, counted=counted)
     for packet in demuxed:
         if isinstance(clock, BreakFinder):
             clock.watch(packet)
@@ -175,8 +176,8 @@ def rewind(container: av.container.InputContainer) -> None:
         container.seek(container.start_time or 0, backward=True, any_frame=True)
 
 
-def _seek(container: av.container.InputContainer, stream: av.stream.Stream, start: Keyframe) -> None:
-    if start.position is None:
+def _seek(container: av.container.InputContainer, stream: av.stream.Stream, start: Keyframe, *, by_bytes: bool) -> None:
+    if start.position is None or not by_bytes:
         container.seek(start.dts, stream=stream, backward=True, any_frame=False)
     else:
         position = max(0, start.position - _RUN_UP.get(container.format.name, 0))

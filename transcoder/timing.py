@@ -75,10 +75,11 @@ class KeptTimes(Timing[_Picture]):
 
     def pictures(self, decoded: Iterable[tuple[int, _Picture]]) -> Iterator[Shown[_Picture]]:
         shown: _Picture | None = None
-        previous, begun = -1, 0  # `begun` segments have got their first picture
+        previous: int | None = None
+        begun = 0  # segments that have got their first picture
         for pts, picture in decoded:
             tick = self._track.tick(pts)
-            if tick >= self._starts[0] and tick <= previous:
+            if previous is not None and tick <= previous:
                 continue
             before = self._begun_before(tick)
             yield from self._repeats(shown, begun, before)
@@ -88,13 +89,15 @@ class KeptTimes(Timing[_Picture]):
                 return
             if tick >= self._starts[0]:
                 first = begun < len(self._starts) and tick >= self._starts[begun]
-                begun, previous = begun + first, tick
+                begun += first
                 yield Shown(picture, tick, first)
-            shown = picture
+            shown, previous = picture, tick
         yield from self._repeats(shown, begun, len(self._starts))
         # No picture follows: the last one is shown until the planned end, or for one picture's time after it.
         step = max(1, round(self._track.timescale / self._track.frame_rate))
-        self.end = previous + step if self._last and previous >= self._end else self._end
+        self.end = self._end
+        if self._last and previous is not None and previous >= self._end:
+            self.end = previous + step
 
     def _begun_before(self, tick: int) -> int:
         """How many segments end at this tick or before: those that have no picture by now get none of their own."""

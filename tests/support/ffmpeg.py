@@ -105,16 +105,19 @@ def decode_frames(
     return list(_parse_framehash(output.decode()))
 
 
-def stored_frames(source: str | Path, index: int, *, exe: str = REFERENCE) -> list[DecodedFrame]:
-    """Decode a stream of any source, also a damaged one: pictures as they are stored, neither turned nor scaled.
+def stored_frames(
+    source: str | Path, index: int, *, rate: Fraction | None = None, exe: str = REFERENCE
+) -> list[DecodedFrame]:
+    """Decode a stream of any source, also a damaged one: pictures as they are stored, neither turned nor scaled, at
+    their own times or made to a constant `rate`.
 
     Errors: DecodeError where nothing comes out.
     """
+    timing = ["-vf", f"setpts=PTS-STARTPTS,fps={rate}"] if rate else ["-fps_mode:v", "passthrough", "-enc_time_base:v", "demux"]
     done = subprocess.run(
         [
             exe, "-hide_banner", "-nostdin", "-v", "error", "-copyts", "-noautorotate", "-i", str(source),
-            "-map", f"0:{index}", "-noautoscale", "-fps_mode:v", "passthrough", "-enc_time_base:v", "demux",
-            "-f", "framemd5", "-",
+            "-map", f"0:{index}", "-noautoscale", *timing, "-f", "framemd5", "-",
         ],
         capture_output=True, timeout=300, check=False,
     )  # fmt: skip

@@ -96,7 +96,7 @@ class StreamSurvey:
             dts = packet.dts if packet.dts is not None else stamp
             if packet.pts is None:
                 self.unstamped_keyframes.add(len(self.keyframes))
-            self.keyframes.append(Keyframe(pts=stamp, dts=dts, position=packet.pos if self.positions else None))
+            self.keyframes.append(Keyframe(pts=stamp, dts=dts, position=packet.pos))
 
 
 @dataclass(slots=True)

@@ -11,18 +11,21 @@ from pathlib import Path
 
 import pytest
 from support import ffmpeg, sources
-from support.recording import Recorded, record, record_title
+from support.recording import LADDER, Recorded, record, record_title
 
 from transcoder.chunk import EncodedChunk
+from transcoder.ladder import Ladder
 from transcoder.plan import Chunk, Plan
 from transcoder.probe import probe
 
 
-def recorded(path: Path) -> tuple[Plan, int, list[EncodedChunk], list[Recorded], list[Recorded]]:
+def recorded(
+    path: Path, ladder: Ladder = LADDER
+) -> tuple[Plan, int, list[EncodedChunk], list[Recorded], list[Recorded]]:
     """A source's plan, its video stream's index, its chunks, their pictures, and those of one chunk over all of it."""
     with path.open("rb") as file:
         media = probe(file)
-        plan, chunks, pictures = record_title(file, media)
+        plan, chunks, pictures = record_title(file, media, ladder)
         _, whole = record(file, media, plan, Chunk(index=0, segments=plan.segments), following=None)
     assert media.main_video is not None
     return plan, media.main_video.index, chunks, pictures, whole
@@ -43,3 +46,16 @@ def test_chunks_show_what_one_decoder_yields(name: str) -> None:
     assert plan.video.frame_count == len(expected)
     assert sum(chunk.lost for chunk in chunks) == 0
     assert not any(chunk.repeated or chunk.mended or chunk.warnings for chunk in chunks)
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(10)], ids="{} per s".format)
+@pytest.mark.parametrize("name", ["h264-uneven-mkv", "h264-slow-mp4", "ntsc-avi", "h264-open-gop-ts"])
+def test_a_constant_rate_is_what_ffmpeg_makes_of_it(name: str, rate: Fraction) -> None:
+    path = sources.cached(name)
+    plan, index, chunks, pictures, whole = recorded(path, LADDER.model_copy(update={"frame_rate": rate}))
+    expected = ffmpeg.stored_frames(path, index, rate=rate)
+    assert [picture.digest for picture in pictures] == [frame.digest for frame in expected]
+    assert [picture.time for picture in pictures] == [number / rate for number in range(len(expected))]
+    assert pictures == whole
+    assert plan.duration == len(expected) / rate
+    assert [chunk.end for chunk in chunks[:-1]] == [chunk.start for chunk in chunks[1:]]
