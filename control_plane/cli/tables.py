@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -67,19 +68,16 @@ def verification(console: Console, found: VerifyReport, document: Mapping[str, A
     `document` is the package's own report, empty where there is none: it knows the quality.
     """
     told = {one.get("id"): one.get("quality") for one in document.get("renditions", ()) if isinstance(one, dict)}
-    table = Table(
-        "rendition", "codecs", "size", "segments", "frames", "decoded", "duration", "bit rate", "quality", "checks",
-        title="Verification",
-    )  # fmt: skip
+    measures = _measures(told.values())
+    table = _wide("rendition", "codecs", "size", "segm.", "frames", "seconds", "rate", *measures, "checks")
     for one in found.renditions:
         seconds = one.end_seconds - one.start_seconds
         table.add_row(
             one.id, one.codecs, f"{one.width}x{one.height}" if one.width else "", str(one.segments), str(one.frames),
-            "" if one.decoded is None else str(one.decoded), f"{seconds:.3f} s",
-            _bits(round(8 * one.size_bytes / seconds)) if seconds > 0 else "", _quality(told.get(one.id)),
-            _outcome(found, one.id),
+            f"{seconds:.3f}", _bits(round(8 * one.size_bytes / seconds)) if seconds > 0 else "",
+            *_quality(told.get(one.id), measures), _outcome(found, one.id),
         )  # fmt: skip
-    table.add_row("all", *[""] * 8, _outcome(found, None))
+    table.add_row("(title)", *[""] * (6 + len(measures)), _outcome(found, None))
     console.print(table)
     for check in found.failed:
         place = f" of {check.rendition}" if check.rendition else ""
@@ -98,12 +96,13 @@ def _outcome(found: VerifyReport, rendition: str | None) -> str:
 
 def report(console: Console, document: Mapping[str, Any], out: Path) -> None:
     """A finished transcode."""
-    table = Table("rendition", "codecs", "size", "frames", "bytes", "peak", "average", "quality")
+    measures = _measures(rendition["quality"] for rendition in document["renditions"])
+    table = _wide("rendition", "codecs", "size", "frames", "bytes", "peak", "mean", *measures)
     for rendition in document["renditions"]:
         shape = f"{rendition['width']}x{rendition['height']}" if rendition["width"] else rendition["language"] or ""
         table.add_row(rendition["id"], rendition["codecs"], shape, str(rendition["frames"]),
                       _size(rendition["sizeBytes"]), _bits(rendition["bandwidth"]),
-                      _bits(rendition["averageBandwidth"]), _quality(rendition["quality"]))  # fmt: skip
+                      _bits(rendition["averageBandwidth"]), *_quality(rendition["quality"], measures))  # fmt: skip
     console.print(table)
     seconds, wall = document["durationSeconds"], document["wallSeconds"]
     console.print(
@@ -114,11 +113,36 @@ def report(console: Console, document: Mapping[str, Any], out: Path) -> None:
         console.print(f"{name}  {path}", soft_wrap=True, highlight=False)  # to be copied: never broken
 
 
-def _quality(found: Mapping[str, Any] | None) -> str:
-    """PSNR, SSIM and VMAF, as far as they are known."""
-    measures = (("psnr", "{:.1f} dB"), ("ssim", "SSIM {:.3f}"), ("vmaf", "VMAF {:.1f}"))
-    known = ((form, found.get(name)) for name, form in measures) if found else ()
-    return ", ".join(form.format(value) for form, value in known if isinstance(value, int | float))
+_MEASURES = {"psnr": ("PSNR", "{:.1f}"), "ssim": ("SSIM", "{:.3f}"), "vmaf": ("VMAF", "{:.1f}")}
+"""Heading and form of each measure of quality, by its name in a report. PSNR in dB."""
+
+
+def _wide(*columns: str) -> Table:
+    """A table of many columns, for 80 characters as long as nothing in it is unusual."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _measures(qualities: Iterable[Any]) -> list[str]:
+    """The headings of the measures that anything is known of."""
+    known = [quality for quality in qualities if isinstance(quality, dict)]
+    return [title for name, (title, _) in _MEASURES.items() if any(_is_number(one.get(name)) for one in known)]
+
+
+def _quality(found: Any, measures: list[str]) -> list[str]:
+    """One cell for each of the headings."""
+    values = found if isinstance(found, dict) else {}
+    cells = {
+        title: form.format(values[name]) if _is_number(values.get(name)) else ""
+        for name, (title, form) in _MEASURES.items()
+    }
+    return [cells[measure] for measure in measures]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def _size(count: int) -> str:
