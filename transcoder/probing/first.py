@@ -27,16 +27,13 @@ _MOST_BYTES = 512 << 20
 
 @dataclass(slots=True)
 class First:
-    """The first frame of a stream, or the reason why there is none."""
+    """The first frame of a stream, or the reason why there is none. `reordered` is how many packets the decoder takes
+    in before it gives the first picture."""
 
     frame: av.VideoFrame | av.AudioFrame | None = None
-<<<<<<< Updated upstream
     pts: int | None = None
     dts: int | None = None
     reordered: int = 0
-=======
-    stamp: int | None = None
->>>>>>> Stashed changes
     sample_rate: int = 0
     packets: int = 0
     reason: str = "nothing in it can be decoded"
@@ -94,6 +91,7 @@ def _decode(own: First, stream: Any, packet: Packet[Any] | None, limits: Limits)
     for frame in frames:
         if isinstance(frame, av.VideoFrame):
             check_size(frame.width, frame.height, limits)
+            own.reordered = context.reorder_depth
         elif not frame.samples:
             continue
         else:

@@ -38,19 +38,11 @@ class Fields:
     """Whether a packet begins a picture, or is the second field of one that another packet began (7.4.1.2.4)."""
 
     def __init__(self, extradata: bytes) -> None:
-<<<<<<< Updated upstream
         self._length_size = length_size("h264", extradata)
         self._sequences: dict[int, _Sequence] = {}
         self._pictures: dict[int, int] = {}
         self._first_field: tuple[int, int] | None = None
         for unit in parameter_sets(extradata):
-=======
-        self._length_size = _length_size(extradata)
-        self._sequences: dict[int, _Sequence] = {}
-        self._pictures: dict[int, int] = {}
-        self._first_field: tuple[int, int] | None = None
-        for unit in _configured(extradata) if self._length_size else _delimited(extradata):
->>>>>>> Stashed changes
             self._learn(unit)
 
     def __call__(self, packet: Packet[Any]) -> bool:
@@ -68,11 +60,7 @@ class Fields:
 
     def _field(self, data: bytes) -> tuple[int, int] | None:
         """Frame number and parity of the field that the packet begins with; None for a frame."""
-<<<<<<< Updated upstream
         for unit in units(data, self._length_size):
-=======
-        for unit in _units(data, self._length_size):
->>>>>>> Stashed changes
             kind = unit[0] & 0x1F if unit else 0
             if kind in {_SPS, _PPS}:
                 self._learn(unit)
@@ -151,55 +139,12 @@ def _skip_scaling_list(bits: Bits, size: int) -> None:
         last = following or last
 
 
-<<<<<<< Updated upstream
-=======
-def _configured(extradata: bytes) -> Iterator[bytes]:
-    """The parameter sets of a configuration record: ISO/IEC 14496-15, 5.3.3.1.2."""
-    position = 5
-    for mask in (0x1F, 0xFF):
-        if position >= len(extradata):
-            return
-        count, position = extradata[position] & mask, position + 1
-        for _ in range(count):
-            size = int.from_bytes(extradata[position : position + 2])
-            yield extradata[position + 2 : position + 2 + size]
-            position += 2 + size
-
-
 def is_idr(data: bytes, extradata: bytes) -> bool:
     """Whether a packet holds an IDR picture, after which nothing refers to what lies before it (3.69)."""
-    kinds = (unit[0] & 0x1F for unit in _units(data, _length_size(extradata)) if unit)
+    kinds = (unit[0] & 0x1F for unit in units(data, length_size("h264", extradata)) if unit)
     return next((kind for kind in kinds if _SLICE <= kind <= _IDR_SLICE), None) == _IDR_SLICE
 
 
-def _length_size(extradata: bytes) -> int:
-    """How many bytes a unit's length has (ISO/IEC 14496-15, 5.3.3.1.2); 0 where there are start codes (annex B)."""
-    return (extradata[4] & 3) + 1 if len(extradata) > 6 and extradata[0] == 1 else 0
-
-
-def _units(data: bytes, length_size: int) -> Iterator[bytes]:
-    return _counted(data, length_size) if length_size else _delimited(data)
-
-
-def _counted(data: bytes, length_size: int) -> Iterator[bytes]:
-    position = 0
-    while position + length_size < len(data):
-        size = int.from_bytes(data[position : position + length_size])
-        position += length_size
-        yield data[position : position + size]
-        position += size
-
-
-def _delimited(data: bytes) -> Iterator[bytes]:
-    """The units of the byte stream format: annex B."""
-    position = data.find(b"\0\0\1")
-    while position >= 0:
-        following = data.find(b"\0\0\1", position + 3)
-        yield data[position + 3 : following if following >= 0 else len(data)]
-        position = following
-
-
->>>>>>> Stashed changes
 def _unescaped(unit: bytes) -> bytes:
     """Without emulation prevention: 7.3.1."""
     return unit.replace(b"\0\0\3", b"\0\0")

@@ -14,11 +14,7 @@ from transcoder.limits import Limits
 from transcoder.media import Stamping
 from transcoder.probing.survey import StreamSurvey
 
-<<<<<<< Updated upstream
 __all__ = ["GAP", "FirstPicture", "PictureTimes", "picture_times"]
-=======
-__all__ = ["GAP", "PictureTimes", "picture_times", "stamping_of"]
->>>>>>> Stashed changes
 
 GAP = Fraction(1, 5)
 """Pictures that are further apart, in seconds, are noted: a segment must not begin between them."""
@@ -56,7 +52,6 @@ class PictureTimes:
     rate: Fraction
     constant: bool
     gaps: tuple[tuple[int, int], ...]
-<<<<<<< Updated upstream
     stamping: Stamping
 
 
@@ -69,35 +64,14 @@ def picture_times(
     """
     guess = guess or _FALLBACK_RATE
     stamping = _stamping(own, picture)
-    first = stamping.picture(picture.pts, picture.dts)
-    assert first is not None
+    first = stamping.picture(picture.pts, picture.dts, None)
+    if first is None:
+        # The only picture, which came out when the source had ended.
+        first = own.first or 0
     stamps = np.frombuffer(own.pts, np.int64) if stamping.shift is None else _decoding(own) + stamping.shift
     stamps = np.unique(stamps[stamps >= first])
     if not len(stamps):
         stamps = np.array([first], np.int64)
-=======
-
-
-def stamping_of(own: StreamSurvey, pts: int | None, dts: int | None) -> Stamping:
-    """How times are made up for a stream whose first picture has these stamps, as the decoder gave them."""
-    if not own.unstamped:
-        return Stamping()
-    if pts is None:
-        # The first picture belongs to the first packet, and came out with a later one.
-        first = min(own.dts)
-        return Stamping(delay=0 if dts is None else dts - first, shift=0)
-    return Stamping(shift=min(own.pts, default=pts) - min(own.dts))
-
-
-def picture_times(
-    own: StreamSurvey, stamping: Stamping, base: Fraction, first: int, guess: Fraction | None, limits: Limits
-) -> PictureTimes:
-    """The times of a stream whose first picture that can be decoded is shown at `first`; `guess` is the rate that libav
-    found. Errors: UnsupportedMediaError for more pictures a second than allowed.
-    """
-    guess = guess or _FALLBACK_RATE
-    stamps = _shown(own, stamping, first)
->>>>>>> Stashed changes
     rate, constant = _frame_rate(stamps, base, guess)
     if rate > limits.frame_rate:
         raise UnsupportedMediaError(f"the source has {float(rate):.0f} pictures a second; {limits.frame_rate} at most")
@@ -107,8 +81,7 @@ def picture_times(
     end = last + (said if 0 < said <= _LONGEST_LAST_PICTURE * step else step)
     return PictureTimes(
         first=first, end=end, count=len(stamps), rate=rate, constant=constant, gaps=tuple(_gaps(stamps, end, base)),
-<<<<<<< Updated upstream
-        stamping=stamping,
+        stamping=stamping.model_copy(update={"step": step}),
     )  # fmt: skip
 
 
@@ -130,19 +103,6 @@ def _stamping(own: StreamSurvey, picture: FirstPicture) -> Stamping:
 
 def _decoding(own: StreamSurvey) -> Stamps:
     return np.unique(np.frombuffer(own.dts, np.int64))
-=======
-    )  # fmt: skip
-
-
-def _shown(own: StreamSurvey, stamping: Stamping, first: int) -> Stamps:
-    """The distinct times at which pictures are shown, in order; `first` is one of them."""
-    if stamping.shift is None:
-        times = np.frombuffer(own.pts, np.int64)
-    else:
-        times = np.frombuffer(own.dts, np.int64) + stamping.shift
-    times = np.unique(times[times >= first])
-    return times if len(times) else np.array([first])
->>>>>>> Stashed changes
 
 
 def _gaps(stamps: Stamps, end: int, base: Fraction) -> Iterator[tuple[int, int]]:

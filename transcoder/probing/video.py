@@ -15,16 +15,12 @@ import av.video
 from transcoder.codecs import codec_name
 from transcoder.errors import UnsupportedMediaError
 from transcoder.limits import Limits
-from transcoder.media import Keyframe, SourceClock, Stamping, VideoStream
+from transcoder.media import Keyframe, SourceClock, VideoStream
 from transcoder.probing import fields, picture
 from transcoder.probing.described import Described
 from transcoder.probing.first import First, check_size
 from transcoder.probing.survey import StreamSurvey
-<<<<<<< Updated upstream
 from transcoder.probing.timing import FirstPicture, PictureTimes, picture_times
-=======
-from transcoder.probing.timing import PictureTimes, picture_times, stamping_of
->>>>>>> Stashed changes
 from transcoder.source import media_errors, open_source, packets, rewind
 
 __all__ = ["VideoProbe"]
@@ -79,17 +75,8 @@ class VideoProbe:
                 f"Dolby Vision without a base layer (profile {vision.profile}): its pictures have a colour space that "
                 "only a licensed decoder can show"
             )
-<<<<<<< Updated upstream
         shown = FirstPicture(self._first.pts, self._first.dts, self._first.reordered)
         times = picture_times(self._own, stream.time_base, shown, stream.guessed_rate, self._limits)
-=======
-        stamping = stamping_of(self._own, frame.pts, frame.dts)
-        first = stamping.picture(frame.pts, frame.dts, None)
-        if first is None:
-            # The only picture, which came out when the source had ended.
-            first = self._own.first or 0
-        times = picture_times(self._own, stamping, stream.time_base, first, stream.guessed_rate, self._limits)
->>>>>>> Stashed changes
         orientation = picture.orientation(frame)
         if not orientation.exact:
             self.warnings.append(
@@ -105,14 +92,8 @@ class VideoProbe:
             colour=picture.colour(frame), mastering=picture.mastering_display(frame),
             light=picture.content_light(frame), dolby_vision=vision, time_base=stream.time_base,
             start_pts=times.first, end_pts=times.end, frame_count=times.count, frame_rate=times.rate,
-<<<<<<< Updated upstream
             constant_frame_rate=times.constant, keyframes=self._keyframes(times), gaps=times.gaps,
             default=bool(stream.disposition & av.stream.Disposition.default), stamping=times.stamping,
-=======
-            constant_frame_rate=times.constant, keyframes=self._keyframes(stamping), gaps=times.gaps,
-            stamping=stamping.model_copy(update={"step": max(1, round(1 / times.rate / stream.time_base))}),
-            default=bool(stream.disposition & av.stream.Disposition.default),
->>>>>>> Stashed changes
         )  # fmt: skip
 
     def _size(self, frame: av.VideoFrame) -> tuple[int, int, tuple[int, int, int, int]]:
@@ -128,16 +109,12 @@ class VideoProbe:
         ratio = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio
         return Fraction(ratio) if ratio and Fraction(1, 20) <= ratio <= 20 else Fraction(1)
 
-    def _keyframes(self, stamping: Stamping) -> tuple[Keyframe, ...]:
+    def _keyframes(self, times: PictureTimes) -> tuple[Keyframe, ...]:
         """Where decoding may begin, in the order of display."""
         known = list(self._own.keyframes)
         for number in self._own.unstamped_keyframes:
             keyframe = known[number]
-<<<<<<< Updated upstream
             known[number] = keyframe.model_copy(update={"pts": times.stamping.packet(None, keyframe.dts)})
-=======
-            known[number] = keyframe.model_copy(update={"pts": keyframe.dts + (stamping.shift or 0)})
->>>>>>> Stashed changes
         return tuple(sorted(known, key=lambda keyframe: keyframe.pts))
 
     def _field_order(self, frame: av.VideoFrame, times: PictureTimes, clock: SourceClock) -> fields.FieldOrder:
