@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +31,9 @@ from transcoder.timing import Timing, timing_of
 __all__ = ["EncodedChunk", "encode_chunk", "seek_points"]
 
 _SEEK_POINTS = 4
+
+_FIELD_CONTEXT = Fraction(1, 10)
+"""Seconds before a chunk in which an interlaced source has a picture: it has 24 a second or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,35 @@ def encode_chunk(
     `following` is the segment after the chunk; None says that the chunk ends with the source: everything up to the end
     belongs to it.
 
+    The lane may ask for several passes over the span, so that not all encoders are in memory at once.
+
     Errors: UnsupportedMediaError where no picture can be decoded, or one is larger than `max_pixels`.
     """
+    passes = [
+        _encode_pass(
+            file, part, chunk, folder, lane=lane, seek=seek, following=following, threads=threads,
+            max_pixels=max_pixels,
+        )
+        for part in lane.passes(track)
+    ]  # fmt: skip
+    files = {name: path for made in passes for name, path in made.files.items()}
+    quality = {name: pictures for made in passes for name, pictures in made.quality.items()}
+    return replace(passes[0], files=files, quality=quality)
+
+
+def _encode_pass(
+    file: BinaryIO,
+    track: VideoTrack,
+    chunk: Chunk,
+    folder: Path,
+    *,
+    lane: Lane,
+    seek: Sequence[Keyframe],
+    following: Segment | None,
+    threads: int,
+    max_pixels: int,
+) -> EncodedChunk:
+    """Decode the span once and encode it on the rungs of the track."""
     timing: Timing[av.VideoFrame] = timing_of(track, chunk, following)
     encoder = lane.open(track, chunk, folder, last=following is None, threads=threads)
     start_pts = track.pts(chunk.start)
@@ -116,10 +147,9 @@ def encode_chunk(
 
 def _first_pts(track: VideoTrack, chunk: Chunk) -> int:
     """The pts at which a picture must be known: the chunk's first one, or the one that is shown when it begins."""
-    if track.deinterlace:
-        # Deinterlacing looks at the picture before, whichever chunk has it.
-        return track.pts(chunk.start) - 1
-    return track.pts(chunk.start) if track.ticks_per_picture is None else track.shown_pts(chunk.start)
+    first = track.pts(chunk.start) if track.ticks_per_picture is None else track.shown_pts(chunk.start)
+    # Deinterlacing looks at the picture before, whichever chunk has it.
+    return first - math.ceil(_FIELD_CONTEXT / track.time_base) if track.deinterlace else first
 
 
 def _warnings(track: VideoTrack, stamps: Sequence[int], what: str) -> Iterator[str]:

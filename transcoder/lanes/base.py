@@ -47,6 +47,10 @@ class Lane(Protocol):
         """Configure the source's decoder before the first packet."""
         ...
 
+    def passes(self, track: VideoTrack) -> tuple[VideoTrack, ...]:
+        """The track, or parts of its rungs that are encoded one after the other, where memory is short."""
+        ...
+
     def open(self, track: VideoTrack, chunk: Chunk, folder: Path, *, last: bool, threads: int) -> ChunkEncoder:
         """The encoder of one chunk, writing below `folder`. The `last` chunk leaves nothing for a next one."""
         ...

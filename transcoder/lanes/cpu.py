@@ -9,13 +9,18 @@ from pathlib import Path
 import av
 import av.video
 
+from transcoder.ladder import Rendition
 from transcoder.lanes.base import ChunkEncoder, budget_of, rendition_paths
+from transcoder.lanes.encoders import memory_bytes
 from transcoder.lanes.picture import PictureFormat, PictureGraph
 from transcoder.lanes.rung import RungEncoder
 from transcoder.plan import Chunk, VideoTrack
 from transcoder.quality import PictureQuality
 
 __all__ = ["CpuLane"]
+
+_ENCODER_BYTES = 420_000_000
+"""What encoders may have at once. The rest of a task (Python, decoder, scaled pictures) takes up to 200 MB at 1080p."""
 
 
 class CpuLane:
@@ -26,6 +31,22 @@ class CpuLane:
     def prepare(self, stream: av.video.VideoStream, threads: int) -> None:
         stream.codec_context.thread_count = threads
         stream.thread_type = "AUTO" if threads > 1 else "SLICE"
+
+    def passes(self, track: VideoTrack) -> tuple[VideoTrack, ...]:
+        """As many rungs at once as fit into the memory for encoders, in the ladder's order, and one at least.
+
+        What a second pass costs is decoding, which is little beside those encoders that need it.
+        """
+        groups: list[list[Rendition]] = []
+        free = 0
+        for rendition in track.renditions:
+            needed = memory_bytes(rendition)
+            if needed > free:
+                groups.append([])
+                free = _ENCODER_BYTES
+            groups[-1].append(rendition)
+            free -= needed
+        return tuple(track.model_copy(update={"renditions": tuple(group)}) for group in groups)
 
     def open(self, track: VideoTrack, chunk: Chunk, folder: Path, *, last: bool, threads: int) -> ChunkEncoder:
         return _CpuEncoder(track, chunk, folder, last=last, threads=threads)

@@ -10,7 +10,7 @@ from transcoder.lanes.encoders.base import EncoderSettings, reordering
 from transcoder.lanes.encoders.levels import avc_level
 from transcoder.vbv import Budget
 
-__all__ = ["settings"]
+__all__ = ["bytes_per_pixel", "settings"]
 
 _REFERENCES = {
     "ultrafast": 1, "superfast": 1, "veryfast": 1, "faster": 2, "fast": 2, "medium": 3, "slow": 5, "slower": 8,
@@ -23,6 +23,18 @@ _CPU = Path("/proc/cpuinfo")
 _STEADY = ["asm=avx2"] if _CPU.exists() and " avx512f " in _CPU.read_text() else []
 """With AVX-512, macroblock trees under a bounded buffer differ from run to run where a row of macroblocks does not fill
 the registers (x264 165 as in PyAV 18.1; widths of 854 and 426). With AVX2 a retry makes the same bytes, as fast."""
+
+
+_BYTES_PER_PIXEL = {
+    "ultrafast": 20, "superfast": 40, "veryfast": 65, "faster": 120, "fast": 150, "medium": 210, "slow": 260,
+    "slower": 320, "veryslow": 450,
+}  # fmt: skip
+"""Measured at 8 bits: pictures wait in the lookahead, whose depth is the preset's."""
+
+
+def bytes_per_pixel(preset: str) -> int:
+    """Memory that the encoder takes for each pixel of a picture, at 8 bits."""
+    return _BYTES_PER_PIXEL[preset]
 
 
 def settings(rendition: Rendition, frame_rate: Fraction, budget: Budget, threads: int) -> EncoderSettings:

@@ -10,10 +10,22 @@ from transcoder.lanes.encoders.levels import hevc_level
 from transcoder.media import MasteringDisplay
 from transcoder.vbv import Budget
 
-__all__ = ["settings"]
+__all__ = ["bytes_per_pixel", "settings"]
 
 _LOWEST_PICTURE_FOR_64 = 64
 """x265 wants a picture that is at least one coding tree unit high and wide."""
+
+
+_BYTES_PER_PIXEL = {
+    "ultrafast": 140, "superfast": 140, "veryfast": 155, "faster": 170, "fast": 200, "medium": 245, "slow": 290,
+    "slower": 360, "veryslow": 420,
+}  # fmt: skip
+"""Measured at 8 bits: pictures wait in the lookahead, whose depth is the preset's."""
+
+
+def bytes_per_pixel(preset: str) -> int:
+    """Memory that the encoder takes for each pixel of a picture, at 8 bits."""
+    return _BYTES_PER_PIXEL[preset]
 
 
 def settings(rendition: Rendition, frame_rate: Fraction, budget: Budget, threads: int) -> EncoderSettings:
