@@ -77,7 +77,7 @@ class Stamping(Document):
     shift: int | None = None
     step: int = Field(default=1, description="how long a picture is usually shown")
 
-    def picture(self, pts: int | None, dts: int | None, previous: int | None) -> int | None:
+    def picture(self, pts: int | None, dts: int | None, previous: int | None = None) -> int | None:
         """The time of a decoded picture. Where the decoder says nothing, as it does of those that it held back to the
         end, one picture's time after the `previous` one; None where that is not known either."""
         known = pts if pts is not None else dts

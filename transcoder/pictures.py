@@ -24,7 +24,7 @@ from transcoder.codecs import codec_name
 from transcoder.errors import UnsupportedMediaError
 from transcoder.media import Keyframe, SourceClock, Stamping
 from transcoder.probing.coded import Shows, shows_picture
-from transcoder.probing.h264 import is_idr
+from transcoder.probing.nal import starts_afresh
 from transcoder.source import packets, rewind
 
 __all__ = ["Damage", "SourcePictures", "Timed"]
@@ -130,7 +130,8 @@ class SourcePictures:
 
     def _leans_on_others(self, packet: Packet[Any]) -> bool:
         """Whether pictures after this keyframe may refer to what lies before it: in H.264, unless it is IDR."""
-        return self._codec == "h264" and not is_idr(bytes(packet), self._context.extradata or b"")
+        afresh = starts_afresh("h264", self._context.extradata or b"") if self._codec == "h264" else None
+        return afresh is not None and not afresh(packet)
 
     def _run_in(self, decoded: Iterator[Timed]) -> tuple[Timed | None, Timed | None]:
         """The picture that is shown at the first pts, and the one after it where that has been decoded by now.

@@ -13,7 +13,7 @@ from av.packet import Packet
 from transcoder.probing.bits import Bits
 from transcoder.probing.nal import length_size, parameter_sets, units
 
-__all__ = ["Fields", "is_idr"]
+__all__ = ["Fields"]
 
 _SLICE, _IDR_SLICE, _SPS, _PPS = 1, 5, 7, 8
 """nal_unit_type: table 7-1."""
@@ -137,12 +137,6 @@ def _skip_scaling_list(bits: Bits, size: int) -> None:
         if following:
             following = (last + bits.signed()) % 256
         last = following or last
-
-
-def is_idr(data: bytes, extradata: bytes) -> bool:
-    """Whether a packet holds an IDR picture, after which nothing refers to what lies before it (3.69)."""
-    kinds = (unit[0] & 0x1F for unit in units(data, length_size("h264", extradata)) if unit)
-    return next((kind for kind in kinds if _SLICE <= kind <= _IDR_SLICE), None) == _IDR_SLICE
 
 
 def _unescaped(unit: bytes) -> bytes:
