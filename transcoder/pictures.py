@@ -164,8 +164,9 @@ class SourcePictures:
             except av.error.MemoryError:
                 raise
             except av.error.FFmpegError as error:
-                if sized and self._context.width * self._context.height == 0:
-                    # What libav leaves behind when it refuses a size.
+                size = self._context.width * self._context.height
+                if size > self._max_pixels or (sized and size == 0):
+                    # What libav leaves behind when it refuses a size: that size, or none.
                     raise UnsupportedMediaError(
                         f"a picture has more than the allowed {self._max_pixels} pixels"
                     ) from error

@@ -59,6 +59,9 @@ class RecordingLane:
     def prepare(self, stream: av.video.VideoStream, threads: int) -> None:
         stream.codec_context.thread_count = threads
 
+    def passes(self, track: VideoTrack) -> tuple[VideoTrack, ...]:
+        return (track,)
+
     def open(self, track: VideoTrack, chunk: Chunk, folder: Path, *, last: bool, threads: int) -> ChunkEncoder:
         self._track = track
         return self
