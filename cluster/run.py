@@ -32,7 +32,7 @@ from cluster.scheduler import (
 )
 from cluster.settings import EngineSettings
 from cluster.units import check_result, units_of
-from transcoder.chunk import seek_points
+from transcoder.chunk import lead_in, seek_points
 from transcoder.errors import FramemillError, LeaseLostError
 from transcoder.media import MediaInfo
 from transcoder.plan import Plan
@@ -41,6 +41,9 @@ from transcoder.results import PartResult
 __all__ = ["Stores", "TranscodeRun"]
 
 _log = logging.getLogger(__name__)
+
+_DECODING_SPEED = 30
+"""So many times faster than encoding on all rungs is decoding alone: what a source with few keyframes costs more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +207,12 @@ class TranscodeRun:
         if key.kind == "video":
             assert track is not None and stream is not None  # else the plan has no such task
             chunk = plan.chunks[key.index]
-            span = chunk.end - chunk.start
+            seek = seek_points(stream, track, chunk)
+            span = chunk.end - chunk.start + lead_in(track, chunk, seek) / _DECODING_SPEED
             call = TaskCall(
                 name, tasks.video_task,
-                (source, packages, key, attempts[key], track, chunk, seek_points(stream, track, chunk),
-                 self._state.request.lane, plan.following(chunk), start.threads, self._encryption),
+                (source, packages, key, attempts[key], track, chunk, seek, self._state.request.lane,
+                 plan.following(chunk), start.threads, self._settings.limits.pixels, self._encryption),
                 cpus=start.threads,
             )  # fmt: skip
         elif key.kind == "audio":

@@ -59,6 +59,7 @@ def video_task(
     lane: str,
     following: Segment | None,
     threads: int,
+    max_pixels: int,
     encryption: PackageEncryption | None = None,
 ) -> Iterator[Part]:
     """Encode, package and encrypt one chunk on every rung. Without its keys nothing is encoded."""
@@ -66,8 +67,8 @@ def video_task(
     encryptor = open_encryptor(encryption)
     with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
         made = make_video_part(
-            file, track, chunk, folder, lane=lane, seek=seek, following=following, threads=threads, attempt=attempt,
-            encryptor=encryptor,
+            file, track, chunk, folder, lane=lane, seek=seek, following=following, threads=threads,
+            max_pixels=max_pixels, attempt=attempt, encryptor=encryptor,
         )  # fmt: skip
         yield _delivered(made, key, attempt, open_store(packages), started)
 

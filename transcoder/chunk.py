@@ -20,15 +20,15 @@ import av.video
 
 from transcoder.deinterlacing import deinterlaced
 from transcoder.lanes import Lane
+from transcoder.limits import Limits
 from transcoder.media import Keyframe, VideoStream
 from transcoder.pictures import SourcePictures
 from transcoder.plan import Chunk, Segment, VideoTrack
-from transcoder.probe import Limits
 from transcoder.quality import PictureQuality
 from transcoder.source import media_errors, open_source
 from transcoder.timing import Timing, timing_of
 
-__all__ = ["EncodedChunk", "encode_chunk", "seek_points"]
+__all__ = ["EncodedChunk", "encode_chunk", "lead_in", "seek_points"]
 
 _SEEK_POINTS = 4
 
@@ -60,6 +60,12 @@ def seek_points(stream: VideoStream, track: VideoTrack, chunk: Chunk) -> tuple[K
     start = track.origin_pts + math.floor(chunk.start / track.time_base)
     before = [keyframe for keyframe in stream.keyframes if keyframe.pts <= start]
     return tuple(reversed(before[-_SEEK_POINTS:])) if chunk.index else ()
+
+
+def lead_in(track: VideoTrack, chunk: Chunk, seek: Sequence[Keyframe]) -> Fraction:
+    """Seconds of the source before the chunk that have to be decoded for it, where the seek points are good."""
+    begin = track.seconds(seek[min(1, len(seek) - 1)].pts) if seek else Fraction(0)
+    return max(Fraction(0), chunk.start - begin)
 
 
 def encode_chunk(

@@ -17,6 +17,7 @@ from transcoder.errors import VerificationError
 from transcoder.isobmff import InitInfo, read_init, read_segment
 from transcoder.ladder import Rendition
 from transcoder.lanes import open_lane
+from transcoder.limits import Limits
 from transcoder.media import Keyframe
 from transcoder.packaging.drm import CENC_SAMPLES
 from transcoder.packaging.keys import Encryptor
@@ -59,19 +60,21 @@ def make_video_part(
     seek: Sequence[Keyframe],
     following: Segment | None,
     threads: int,
+    max_pixels: int = Limits().pixels,
     attempt: int = 1,
     encryptor: Encryptor | None = None,
 ) -> MadePart:
     """Encode one chunk on every rung and package it. `folder` is empty and stays the caller's.
 
-    `following` is the segment after the chunk, None at the title's end. With an `encryptor` the packaged chunk is
-    encrypted; `attempt` then keeps IVs from being used twice.
+    `following` is the segment after the chunk, None at the title's end; no picture may have more than `max_pixels`.
+    With an `encryptor` the packaged chunk is encrypted; `attempt` then keeps IVs from being used twice.
 
     Errors: those of the chunk encoder and the Packager; VerificationError where the output is not the plan's.
     """
     encoded = encode_chunk(
-        file, track, chunk, folder, lane=open_lane(lane), seek=seek, following=following, threads=threads
-    )
+        file, track, chunk, folder, lane=open_lane(lane), seek=seek, following=following, threads=threads,
+        max_pixels=max_pixels,
+    )  # fmt: skip
     first = chunk.segments[0].number
     outputs = [(own.id, own, encoded.frames) for own in track.renditions]
     encoded_files = dict(encoded.files)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import BinaryIO
 
 import av
@@ -48,6 +49,10 @@ _WITHOUT_BASE_LAYER = {5, 8, 9, 10}
 always have a base layer."""
 
 
+_FAR_SECONDS = 60
+"""Keyframes that are further apart make a source slow to work on in parts."""
+
+
 class VideoProbe:
     """Looks at one stream. `warnings` are about what it found there."""
 
@@ -77,6 +82,12 @@ class VideoProbe:
             )
         shown = FirstPicture(self._first.pts, self._first.dts, self._first.reordered)
         times = picture_times(self._own, stream.time_base, shown, stream.guessed_rate, self._limits)
+        far = _farthest([keyframe.pts for keyframe in self._own.keyframes], times) * stream.time_base
+        if far > _FAR_SECONDS:
+            self.warnings.append(
+                f"video stream {stream.index}: keyframes are up to {float(far):.0f} s apart; each part of the title is "
+                "decoded from the one before it"
+            )
         orientation = picture.orientation(frame)
         if not orientation.exact:
             self.warnings.append(
@@ -169,3 +180,8 @@ class VideoProbe:
             if len(found) >= fields.SPOT_PICTURES or number >= _SPOT_PACKETS:
                 break
         return found[: fields.SPOT_PICTURES]
+
+
+def _farthest(starts: Sequence[int], times: PictureTimes) -> int:
+    """The longest distance between two pictures to begin at, or from the last one to the end."""
+    return max((after - before for before, after in pairwise(sorted([times.first, *starts, times.end]))), default=0)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from support.recording import record, record_title
 
+from transcoder.chunk import lead_in, seek_points
 from transcoder.errors import UnsupportedMediaError
 from transcoder.ladder import Ladder, VideoRung
 from transcoder.part import make_audio_parts
@@ -149,6 +150,17 @@ def test_a_segment_that_would_have_no_picture_is_not_planned() -> None:
     assert [picture.time for picture in pictures] == [Fraction(stamp // 90, 1000) for stamp in gap]
     assert not any(chunk.repeated or chunk.lost for chunk in chunks)
     assert all(segment.end - segment.start <= 1 for segment in plan.segments if segment.start > 21)
+
+
+def test_keyframes_that_are_far_apart_are_told() -> None:
+    media = probe(io.BytesIO(source(range(0, 70 * CLOCK, CLOCK))))
+    assert [warning for warning in media.warnings if "keyframes are up to 70 s apart" in warning]
+    assert media.main_video is not None
+    plan = plan_title(media, LADDER, slots=2)
+    assert plan.video is not None
+    last = plan.chunks[-1]
+    assert lead_in(plan.video, last, seek_points(media.main_video, plan.video, last)) == last.start
+    assert probe(io.BytesIO(source(range(0, 50 * CLOCK, CLOCK)))).warnings == ()
 
 
 def test_sound_that_hardly_has_samples_is_left_out() -> None:
