@@ -153,14 +153,14 @@ def test_a_segment_that_would_have_no_picture_is_not_planned() -> None:
 
 
 def test_keyframes_that_are_far_apart_are_told() -> None:
-    media = probe(io.BytesIO(source(range(0, 70 * CLOCK, CLOCK))))
-    assert [warning for warning in media.warnings if "keyframes are up to 70 s apart" in warning]
+    media = probe(io.BytesIO(source(range(0, 88 * CLOCK, 8 * CLOCK))))
+    assert [warning for warning in media.warnings if "keyframes are up to 80 s apart" in warning]
     assert media.main_video is not None
     plan = plan_title(media, LADDER, slots=2)
     assert plan.video is not None
     last = plan.chunks[-1]
     assert lead_in(plan.video, last, seek_points(media.main_video, plan.video, last)) == last.start
-    assert probe(io.BytesIO(source(range(0, 50 * CLOCK, CLOCK)))).warnings == ()
+    assert probe(io.BytesIO(source(range(0, 48 * CLOCK, 8 * CLOCK)))).warnings == ()
 
 
 def test_sound_that_hardly_has_samples_is_left_out() -> None:
