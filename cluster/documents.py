@@ -33,7 +33,7 @@ class TaskKey(Document):
     """Names one task of a job, in every table and every log line.
 
     `video` tasks have one per chunk (track 0), `audio` tasks one per (track, chunk), `text` tasks one per track,
-    `image` one (0, 0).
+    `image` one for the poster (0, 0) and one for the sprite sheets (0, 1).
     `analyze` and `verify` are run by the engine and are not in the ledger.
     """
 

@@ -32,8 +32,8 @@ from transcoder.packaging.package import (
     DASH_MANIFEST,
     HLS_MANIFEST,
     Package,
+    image_path,
     init_path,
-    playlist_path,
     segment_path,
 )
 from transcoder.plan import Plan
@@ -120,7 +120,7 @@ class Publisher:
                 with contextlib.suppress(AlreadyExistsError):
                     self._link(f"{prefix}/{part.rendition}/init.mp4", init_path(part.rendition))
             for image in commit.result.images:
-                self._link(f"{prefix}/{image.name}", f"thumbnails/{image.name}")
+                self._link(f"{prefix}/{image.name}", image_path(image.name))
             self._promoted.add(commit.key)
 
     def _link(self, source: str, target: str) -> None:
@@ -131,9 +131,8 @@ class Publisher:
             self._store.stat(target)
 
     def _write_manifests(self, package: Package, available: datetime) -> None:
-        for rendition in package.renditions:
-            text = hls.media_playlist(package, rendition.id)
-            self._store.replace(playlist_path(rendition.id), text.encode())
+        for path, text in hls.playlists(package):
+            self._store.replace(path, text.encode())
         self._store.replace(HLS_MANIFEST, hls.multivariant(package).encode())
         mpd = dash.manifest(package, available_from=available, now=datetime.now(UTC))
         self._store.replace(DASH_MANIFEST, mpd)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
@@ -37,6 +37,8 @@ from transcoder.errors import FramemillError, LeaseLostError
 from transcoder.media import MediaInfo
 from transcoder.plan import Plan
 from transcoder.results import PartResult
+from transcoder.thumbnails.poster import poster_times
+from transcoder.thumbnails.stills import keyframes_at
 
 __all__ = ["Stores", "TranscodeRun"]
 
@@ -227,9 +229,20 @@ class TranscodeRun:
             arguments = (source, packages, attempts, plan.text, plan.segments, plan.origin, plan.length)
             call = TaskCall(name, tasks.text_task, arguments)
         else:
-            assert stream is not None
-            call = TaskCall(name, tasks.image_task, (source, packages, key, attempts[key], stream))
+            call = TaskCall(name, *self._image(key, attempts[key]))
         return self._settings.bounded(call, span)
+
+    def _image(self, key: TaskKey, attempt: int) -> tuple[Callable[..., Iterator[Part]], tuple[object, ...]]:
+        """The function and the arguments of an image task."""
+        plan, stream, thumbnails = self._plan, self._media.main_video, self._plan.thumbnails
+        assert plan.video is not None and stream is not None and thumbnails is not None  # else there is no such task
+        own = (self._stores.source, self._stores.packages, key, attempt, plan.video)
+        if key.index == 0:
+            keyframes = keyframes_at(stream.keyframes, plan.video, poster_times(plan.duration))
+            return tasks.poster_task, (*own, thumbnails.poster, tuple(dict.fromkeys(keyframes)), plan.duration)
+        assert thumbnails.sprites is not None
+        keyframes = keyframes_at(stream.keyframes, plan.video, thumbnails.sprites.times())
+        return tasks.sprites_task, (*own, thumbnails.sprites, tuple(dict.fromkeys(keyframes)), plan.duration)
 
     async def _stop(self, *running: asyncio.Task[None]) -> None:
         for task in running:

@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from typing import Literal
 
 from cluster.content_keys import open_encryptor
 from cluster.documents import PackageEncryption, StoreSpec, TaskKey
@@ -18,7 +19,7 @@ from cluster.ports import ObjectStore, Part
 from cluster.scratch import scratch_folder
 from cluster.stores import open_store
 from transcoder.errors import VerificationError
-from transcoder.media import Keyframe, MediaInfo, VideoStream
+from transcoder.media import Keyframe, MediaInfo
 from transcoder.packaging.package import Package
 from transcoder.part import MadePart, make_audio_parts, make_video_part
 from transcoder.plan import Chunk, Plan, Segment, VideoTrack
@@ -28,10 +29,21 @@ from transcoder.sound.tracks import AudioTrack
 from transcoder.text.reader import read_cues
 from transcoder.text.segments import make_text_part, segment_starts
 from transcoder.text.track import TextTrack
-from transcoder.thumbnails import make_poster
+from transcoder.thumbnails.poster import make_poster
+from transcoder.thumbnails.sheets import INDEX, POSTER, SpriteSheets, write_index
+from transcoder.thumbnails.sprites import make_sheets
 from transcoder.verification import verify_package
 
-__all__ = ["analyze_task", "attempt_prefix", "audio_task", "image_task", "text_task", "verify_task", "video_task"]
+__all__ = [
+    "analyze_task",
+    "attempt_prefix",
+    "audio_task",
+    "poster_task",
+    "sprites_task",
+    "text_task",
+    "verify_task",
+    "video_task",
+]
 
 Source = tuple[StoreSpec, str]
 """The store and the key of a source."""
@@ -133,18 +145,62 @@ def text_task(
             started = _Stopwatch()
 
 
-def image_task(source: Source, packages: StoreSpec, key: TaskKey, attempt: int, stream: VideoStream) -> Iterator[Part]:
+def poster_task(
+    source: Source,
+    packages: StoreSpec,
+    key: TaskKey,
+    attempt: int,
+    track: VideoTrack,
+    size: tuple[int, int],
+    keyframes: tuple[Keyframe, ...],
+    duration: Fraction,
+) -> Iterator[Part]:
     """Make the poster."""
     started = _Stopwatch()
-    with open_store(source[0]).open(source[1]) as file:
-        poster = make_poster(file, stream)
-    open_store(packages).create(f"{attempt_prefix(key, attempt)}/poster.jpg", poster.data)
-    image = ImageResult(
-        role="poster", name="poster.jpg", width=poster.width, height=poster.height,
-        time_seconds=float(poster.time), size_bytes=len(poster.data),
-        sha256=hashlib.sha256(poster.data).hexdigest(),
-    )  # fmt: skip
+    with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
+        poster = make_poster(file, track, size, keyframes, duration, folder)
+    image = _stored_image(packages, key, attempt, "poster", POSTER, poster.data, size, poster.time)
     yield Part(key, PartResult(images=(image,), **started.read()))
+
+
+def sprites_task(
+    source: Source,
+    packages: StoreSpec,
+    key: TaskKey,
+    attempt: int,
+    track: VideoTrack,
+    sheets: SpriteSheets,
+    keyframes: tuple[Keyframe, ...],
+    duration: Fraction,
+) -> Iterator[Part]:
+    """Make the sprite sheets, and their index."""
+    started = _Stopwatch()
+    images: list[ImageResult] = []
+    with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
+        for sheet in make_sheets(file, track, sheets, keyframes, duration, folder):
+            images.append(
+                _stored_image(packages, key, attempt, "sprite", sheet.name, sheet.data, sheets.size, sheet.time)
+            )
+    index, size = write_index(sheets, duration), (sheets.width, sheets.height)
+    images.append(_stored_image(packages, key, attempt, "sprite-index", INDEX, index, size, Fraction(0)))
+    yield Part(key, PartResult(images=tuple(images), **started.read()))
+
+
+def _stored_image(
+    packages: StoreSpec,
+    key: TaskKey,
+    attempt: int,
+    role: Literal["poster", "sprite", "sprite-index"],
+    name: str,
+    data: bytes,
+    size: tuple[int, int],
+    time: Fraction,
+) -> ImageResult:
+    open_store(packages).create(f"{attempt_prefix(key, attempt)}/{name}", data)
+    return ImageResult(
+        role=role, name=name, width=size[0], height=size[1], time_seconds=float(time), size_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )  # fmt: skip
 
 
 def verify_task(packages: StoreSpec, key: TaskKey, media: MediaInfo, plan: Plan, package: Package) -> Iterator[Part]:

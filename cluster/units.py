@@ -13,13 +13,14 @@ from transcoder.plan import Plan
 from transcoder.quality.floor import below_floor
 from transcoder.results import PartResult, RenditionPart, SegmentResult
 from transcoder.text.segments import TIMESCALE as TEXT_TIMESCALE
+from transcoder.thumbnails.sheets import INDEX, POSTER
 from transcoder.trick import TRICK
 
 __all__ = ["check_result", "package_of", "task_keys", "units_of"]
 
 _MOST_PROBLEMS = 20
-_POSTER_AFTER = 3
-"""The poster is made after so many chunks: it must not delay the first picture, nor be the last to end."""
+_IMAGES_AFTER = 3
+"""Images are made after so many chunks: they must not delay the first picture, nor be the last to end."""
 
 
 def task_keys(plan: Plan) -> tuple[TaskKey, ...]:
@@ -48,11 +49,14 @@ def units_of(plan: Plan) -> tuple[Unit, ...]:
         )
         for track in plan.audio
     ]  # fmt: skip
-    posters = [Unit(name="image-0", keys=(TaskKey(kind="image"),), order=(_POSTER_AFTER, 2))] if plan.video else []
+    images = [
+        Unit(name=f"image-{index}", keys=(TaskKey(kind="image", index=index),), order=(_IMAGES_AFTER, 2, index))
+        for index in range(_images(plan))
+    ]
     keys = tuple(TaskKey(kind="text", track=track.track) for track in plan.text)
     indexed = all(track.indexed for track in plan.text)
     text = [Unit(name="text", keys=keys, order=(0, -1) if indexed else (0, 2))] if keys else []
-    return tuple(sorted([*video, *audio, *text, *posters], key=lambda unit: unit.order))
+    return tuple(sorted([*video, *audio, *text, *images], key=lambda unit: unit.order))
 
 
 def check_result(plan: Plan, key: TaskKey, result: PartResult, commits: Sequence[Commit]) -> None:
@@ -62,7 +66,7 @@ def check_result(plan: Plan, key: TaskKey, result: PartResult, commits: Sequence
     Errors: VerificationError with what differs.
     """
     if key.kind == "image":
-        _expect(key, "images", 1, len(result.images))
+        _check_images(plan, key, result)
         return
     if key.kind == "text":
         _check_text(plan, key, result)
@@ -120,8 +124,25 @@ def package_of(plan: Plan, results: Mapping[TaskKey, PartResult], *, final: bool
         {key.index: result for key, result in results.items() if key.kind == "video"},
         {(key.track, key.index): result for key, result in results.items() if key.kind == "audio"},
         text={key.track: result for key, result in results.items() if key.kind == "text"},
+        images=[
+            result for key, result in sorted(results.items(), key=lambda item: str(item[0])) if key.kind == "image"
+        ],
         final=final,
     )
+
+
+def _images(plan: Plan) -> int:
+    """How many image tasks there are: the poster's, the sprite sheets'."""
+    return 0 if plan.thumbnails is None else 1 if plan.thumbnails.sprites is None else 2
+
+
+def _check_images(plan: Plan, key: TaskKey, result: PartResult) -> None:
+    """The poster, or the sheets and their index."""
+    sprites = plan.thumbnails.sprites if plan.thumbnails else None
+    names = [POSTER]
+    if key.index and sprites:
+        names = [*(sprites.name(sheet) for sheet in range(1, sprites.sheets + 1)), INDEX]
+    _expect(key, "images", names, [image.name for image in result.images])
 
 
 def _check_text(plan: Plan, key: TaskKey, result: PartResult) -> None:

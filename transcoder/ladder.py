@@ -13,6 +13,7 @@ from transcoder.documents import Document, RenditionId
 from transcoder.media import Colour, ContentLight, MasteringDisplay, MediaInfo, VideoStream
 from transcoder.picture_size import fit
 from transcoder.sound.rungs import AudioRung, LoudnessRequest
+from transcoder.thumbnails.sheets import SpriteRequest
 from transcoder.vbv import join_bits
 
 __all__ = [
@@ -149,7 +150,8 @@ _AudioRungs = Annotated[
 
 class Ladder(Document):
     """The ordered renditions of a package, largest first. `audio_only` is for sources without a picture, where players
-    can adapt by the sound alone. `text` are the source's subtitles, `trick` keyframes for fast forward and backward.
+    can adapt by the sound alone. `text` are the source's subtitles, `trick` keyframes for fast forward and backward,
+    `sprites` the small pictures of a seek bar (null: none).
     """
 
     name: str = Field(min_length=1, max_length=64)
@@ -162,6 +164,7 @@ class Ladder(Document):
     loudness: LoudnessRequest | None = None
     text: bool = True
     trick: bool = True
+    sprites: SpriteRequest | None = SpriteRequest()
     quality: QualityRequest = QualityRequest()
 
     @model_validator(mode="after")

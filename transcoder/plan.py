@@ -29,6 +29,7 @@ from transcoder.media import Colour, MediaInfo, SourceClock, Stamping, VideoStre
 from transcoder.packaging.drm import Encryption, KeyClass, key_class
 from transcoder.sound.tracks import AudioTrack, audio_tracks
 from transcoder.text.track import TextTrack, text_tracks
+from transcoder.thumbnails.sheets import Thumbnails, plan_thumbnails
 from transcoder.trick import TRICK, trick_rung
 
 __all__ = ["Chunk", "Plan", "Segment", "VideoTrack", "extend", "plan_title"]
@@ -144,6 +145,7 @@ class Plan(Document):
     video: VideoTrack | None
     audio: tuple[AudioTrack, ...]
     text: tuple[TextTrack, ...] = ()
+    thumbnails: Thumbnails | None = None
     chunks: tuple[Chunk, ...]
     ended: bool
     encryption: Encryption | None = None
@@ -302,6 +304,7 @@ def plan_title(media: MediaInfo, ladder: Ladder, *, slots: int) -> Plan:
         origin=stream.start, segment_duration=step * QUARTERS, duration=duration, video=track,
         audio=audio_tracks(media, ladder.audio, stream.start, ladder.loudness),
         text=text_tracks(media) if ladder.text else (),
+        thumbnails=plan_thumbnails(ladder.sprites, stream.display_size, duration),
         chunks=extend((), step, duration, ended=True, slots=slots, gaps=gaps), ended=True,
     )  # fmt: skip
 

@@ -87,6 +87,7 @@ class PlaybackService:
     async def _playable(self, principal: Principal, video_id: UUID) -> RowMapping:
         poster = exists().where(
             jobs.c.package_id == packages.c.id, tasks.c.job_id == jobs.c.id, tasks.c.kind == "image",
+            tasks.c.index == 0,
             tasks.c.committed_attempt.is_not(None),
         )  # fmt: skip
         query = (

@@ -41,10 +41,7 @@ def plan_of(seconds: int, *, height: int = 480, audio_tracks: int = 1, slots: in
 def part_result(plan: Plan, key: TaskKey) -> PartResult:
     """What a correct attempt of a task reports."""
     if key.kind == "image":
-        image = ImageResult(
-            role="poster", name="poster.jpg", width=2, height=2, time_seconds=0, size_bytes=1, sha256="0" * 64
-        )
-        return PartResult(images=(image,))
+        return PartResult(images=tuple(_image(name) for name in _images(plan, key)))
     if key.kind == "text":
         return PartResult(renditions=(_text_part(plan, key),))
     chunk = plan.chunks[key.index]
@@ -91,3 +88,17 @@ def _text_part(plan: Plan, key: TaskKey) -> RenditionPart:
         rendition=plan.text[key.track].id, kind="text", codecs="wvtt", timescale=1000, codec_config_sha256="c" * 64,
         init_size_bytes=0, segments=segments,
     )  # fmt: skip
+
+
+def _images(plan: Plan, key: TaskKey) -> list[str]:
+    sprites = plan.thumbnails.sprites
+    if key.index == 0:
+        return ["poster.jpg"]
+    return [*(f"sprite-{sheet}.jpg" for sheet in range(1, sprites.sheets + 1)), "sprites.vtt"]
+
+
+def _image(name: str) -> ImageResult:
+    role = {"poster.jpg": "poster", "sprites.vtt": "sprite-index"}.get(name, "sprite")
+    return ImageResult.model_validate(
+        {"role": role, "name": name, "width": 2, "height": 2, "time_seconds": 0, "size_bytes": 1, "sha256": "0" * 64}
+    )

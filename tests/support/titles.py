@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 from support import clips
 from transcoder.chunk import seek_points
@@ -20,16 +22,19 @@ from transcoder.packaging.package import (
     DASH_MANIFEST,
     HLS_MANIFEST,
     Package,
+    image_path,
     init_path,
-    playlist_path,
     segment_path,
 )
 from transcoder.part import MadePart, make_audio_parts, make_video_part
 from transcoder.plan import Plan, plan_title
 from transcoder.probe import probe
-from transcoder.results import PartResult
+from transcoder.results import ImageResult, PartResult
 from transcoder.text.reader import read_cues
 from transcoder.text.segments import make_text_part, segment_starts
+from transcoder.thumbnails.poster import make_poster
+from transcoder.thumbnails.sheets import INDEX, POSTER, write_index
+from transcoder.thumbnails.sprites import make_sheets
 
 __all__ = ["LADDER", "NOW", "SHORT", "VARIABLE", "Title", "make_title", "publish", "write_manifests"]
 
@@ -63,12 +68,13 @@ class Title:
     video: dict[int, PartResult]
     audio: dict[tuple[int, int], PartResult]
     text: dict[int, PartResult]
+    images: tuple[PartResult, ...] = ()
 
     def package(self, *, final: bool = True, chunks: int | None = None, text: bool = True) -> Package:
         """The package model over all chunks, or over the first ones only; of a growing title also without text."""
         count = len(self.plan.chunks) if chunks is None else chunks
         video = {index: part for index, part in self.video.items() if index < count}
-        return build(self.plan, video, self.audio, text=self.text if text else {}, final=final)
+        return build(self.plan, video, self.audio, text=self.text if text else {}, images=self.images, final=final)
 
 
 def make_title(
@@ -78,12 +84,16 @@ def make_title(
     ladder: Ladder = LADDER,
     slots: int = 2,
     encrypt: Callable[[Plan], Encryptor] | None = None,
+    thumbnails: bool = False,
 ) -> Title:
-    """Encode and package a clip, and write its final manifests. `encrypt` decides about a planned title's keys."""
+    """Encode and package a clip, and write its final manifests. `encrypt` decides about a planned title's keys;
+    `thumbnails` says whether it has a poster and sprite sheets."""
     path = clips.cached(clip) if isinstance(clip, clips.Clip) else clip
     with path.open("rb") as file, tempfile.TemporaryDirectory() as scratch:
         media = probe(file)
         plan = plan_title(media, ladder, slots=slots)
+        if not thumbnails:
+            plan = plan.model_copy(update={"thumbnails": None})
         encryptor = encrypt(plan) if encrypt else None
         if encryptor:
             plan = plan.model_copy(update={"encryption": encryptor.encryption})
@@ -112,9 +122,31 @@ def make_title(
             own.mkdir()
             made = make_text_part(track, read[track.track], plan.segments, plan.length, own)
             text[track.track] = _keep(made, folder)
-    title = Title(folder, media, plan, video, audio, text)
+        images = _thumbnails(file, plan, folder, Path(scratch)) if thumbnails else ()
+    title = Title(folder, media, plan, video, audio, text, images)
     write_manifests(folder, title.package())
     return title
+
+
+def _thumbnails(file: BinaryIO, plan: Plan, folder: Path, scratch: Path) -> tuple[PartResult, ...]:
+    """Make poster and sheets, and put them where the engine does."""
+    thumbnails = plan.thumbnails
+    poster = make_poster(file, plan.video, thumbnails.poster, (), plan.duration, scratch)
+    made = [("poster", POSTER, poster.data)]
+    for sheet in make_sheets(file, plan.video, thumbnails.sprites, (), plan.duration, scratch):
+        made.append(("sprite", sheet.name, sheet.data))
+    made.append(("sprite-index", INDEX, write_index(thumbnails.sprites, plan.duration)))
+    (folder / "thumbnails").mkdir()
+    for _, name, data in made:
+        (folder / image_path(name)).write_bytes(data)
+    images = tuple(
+        ImageResult.model_validate(
+            {"role": role, "name": name, "width": 2, "height": 2, "time_seconds": 0, "size_bytes": len(data),
+             "sha256": hashlib.sha256(data).hexdigest()}
+        )
+        for role, name, data in made
+    )  # fmt: skip
+    return (PartResult(images=images),)
 
 
 def _keep(made: MadePart, folder: Path) -> PartResult:
@@ -138,8 +170,8 @@ def write_manifests(folder: Path, package: Package, *, now: datetime = NOW) -> N
     for name in (HLS_MANIFEST, DASH_MANIFEST):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / HLS_MANIFEST).write_text(hls.multivariant(package))
-    for rendition in package.renditions:
-        (folder / playlist_path(rendition.id)).write_text(hls.media_playlist(package, rendition.id))
+    for path, text in hls.playlists(package):
+        (folder / path).write_text(text)
     (folder / DASH_MANIFEST).write_bytes(dash.manifest(package, available_from=now, now=now))
 
 

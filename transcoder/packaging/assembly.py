@@ -7,7 +7,7 @@ before it ends, under the same decoder configuration.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Literal
 
 from transcoder.errors import UnsupportedMediaError, VerificationError
@@ -44,12 +44,13 @@ def build(
     *,
     final: bool,
     text: Mapping[int, PartResult] | None = None,
+    images: Sequence[PartResult] = (),
 ) -> Package:
     """The package over the contiguous prefix of committed chunks.
 
-    `video` maps a chunk index to its result, `audio` a (track, chunk index), `text` a track. An audio track may be
-    without segments, and may have more at the end than the video. Nothing waits for text: a growing title has the
-    tracks that are there.
+    `video` maps a chunk index to its result, `audio` a (track, chunk index), `text` a track; `images` are in the order
+    of their tasks. An audio track may be without segments, and may have more at the end than the video. Nothing waits
+    for text or images: a growing title has those that are there.
 
     Errors: VerificationError with rendition, segment, expected and found in its details where two parts do not
     join, where the rungs are not cut alike, or where a final package lacks a chunk; UnsupportedMediaError where all
@@ -79,6 +80,8 @@ def build(
     ]
     return Package(
         renditions=(*pictures, *tricks, *heard, *texts),
+        images=tuple(image for result in images for image in result.images),
+        sprites=plan.thumbnails.sprites if plan.thumbnails else None,
         segment_duration=plan.longest_segment, duration=plan.duration, final=final,
         lost=sum(video[chunk.index].lost for chunk in chunks if plan.video),
         repeated=sum(video[chunk.index].repeated for chunk in chunks if plan.video),

@@ -26,16 +26,21 @@ from xml.etree import ElementTree as ET
 from transcoder.media import Colour
 from transcoder.packaging.audio_groups import adaptation_sets
 from transcoder.packaging.drm import CLEARKEY_SYSTEM, Signal
-from transcoder.packaging.package import Package, PublishedRendition
+from transcoder.packaging.package import Package, PublishedRendition, image_path
+from transcoder.results import ImageResult
 from transcoder.sound.channels import LAYOUT_CODES
+from transcoder.thumbnails.sheets import SpriteSheets
 
-__all__ = ["CENC_NAMESPACE", "TRICK_MODE", "manifest"]
+__all__ = ["CENC_NAMESPACE", "TILES", "TRICK_MODE", "manifest"]
 
 CENC_NAMESPACE = "urn:mpeg:cenc:2013"
 """The XML namespace of `default_KID`."""
 
 TRICK_MODE = "http://dashif.org/guidelines/trickmode"
 """The scheme that marks a set of pictures for trick play."""
+
+TILES = "http://dashif.org/guidelines/thumbnail_tile"
+"""The scheme that marks a set of pictures for a seek bar."""
 
 _NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
 _PROFILES = "urn:mpeg:dash:profile:isoff-live:2011"
@@ -93,6 +98,8 @@ def manifest(package: Package, *, available_from: datetime, now: datetime) -> by
         _text_set(period, package, number, subtitles)
     if package.trick is not None:
         _trick_set(period, package, len(sets) + len(sounds) + len(package.text), package.trick, sets)
+    if package.sheets and package.sprites:
+        _image_set(period, str(len(period)), package.sprites, package.sheets)
     if not package.final:
         ET.SubElement(root, "UTCTiming", {"schemeIdUri": _CLOCK, "value": _date(now)})
     ET.indent(root)
@@ -168,6 +175,25 @@ def _trick_set(
     representation = _representation(own, package, trick)
     representation.set("width", str(trick.width))
     representation.set("height", str(trick.height))
+
+
+def _image_set(period: ET.Element, number: str, sprites: SpriteSheets, sheets: tuple[ImageResult, ...]) -> None:
+    """Tiles for a seek bar (DASH-IF IOP 4.3, 6.2.6)."""
+    own = ET.SubElement(
+        period, "AdaptationSet", {"id": number, "contentType": "image", "mimeType": "image/jpeg"},
+    )  # fmt: skip
+    seconds = sprites.capacity * sprites.interval
+    template = {
+        "media": f"../{image_path('sprite-$Number$.jpg')}", "duration": str(seconds.numerator),
+        # The sound may last a little longer than the pictures: players shall not look for one more sheet there.
+        "timescale": str(seconds.denominator), "startNumber": "1", "endNumber": str(len(sheets)),
+    }  # fmt: skip
+    ET.SubElement(own, "SegmentTemplate", template)
+    bandwidth = max(math.ceil(8 * sheet.size_bytes / seconds) for sheet in sheets)
+    width, height = sprites.size
+    shape = {"id": "images", "bandwidth": str(bandwidth), "width": str(width), "height": str(height)}
+    tiles = {"schemeIdUri": TILES, "value": f"{sprites.columns}x{sprites.rows}"}
+    ET.SubElement(ET.SubElement(own, "Representation", shape), "EssentialProperty", tiles)
 
 
 def _audio_set(

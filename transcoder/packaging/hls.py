@@ -8,13 +8,26 @@ VOD and get EXT-X-ENDLIST.
 from __future__ import annotations
 
 import base64
+import math
+import posixpath
+from collections.abc import Iterator
 from fractions import Fraction
 
 from transcoder.packaging.audio_groups import AudioGroup, audio_groups, paired
 from transcoder.packaging.drm import Signal
-from transcoder.packaging.package import Package, PublishedRendition, init_path, segment_path
+from transcoder.packaging.package import (
+    IMAGE_PLAYLIST,
+    Package,
+    PublishedRendition,
+    image_path,
+    init_path,
+    playlist_path,
+    segment_path,
+)
+from transcoder.results import ImageResult
+from transcoder.thumbnails.sheets import SpriteSheets
 
-__all__ = ["CLEARKEY_FORMAT", "CLEARKEY_URI", "media_playlist", "multivariant"]
+__all__ = ["CLEARKEY_FORMAT", "CLEARKEY_URI", "media_playlist", "multivariant", "playlists"]
 
 CLEARKEY_FORMAT = "org.w3.clearkey"
 """KEYFORMAT of a ClearKey key."""
@@ -57,7 +70,17 @@ def multivariant(package: Package) -> str:
             lines += _variant(package, video, video, group)
     if package.trick is not None:
         lines.append(_keyframes(package, package.trick))
+    if package.sheets and package.sprites:
+        lines.append(_images(package.sprites, package.sheets))
     return "\n".join(lines) + "\n"
+
+
+def playlists(package: Package) -> Iterator[tuple[str, str]]:
+    """Every playlist that the multivariant one names, with where it is to be stored."""
+    for rendition in package.renditions:
+        yield playlist_path(rendition.id), media_playlist(package, rendition.id)
+    if package.sheets and package.sprites:
+        yield IMAGE_PLAYLIST, _image_playlist(package, package.sprites)
 
 
 def _variant(
@@ -95,6 +118,28 @@ def _keyframes(package: Package, trick: PublishedRendition) -> str:
     if trick.colour is not None:
         attributes.append(f"VIDEO-RANGE={(trick.colour.hdr or 'sdr').upper()}")
     return f'#EXT-X-I-FRAME-STREAM-INF:{",".join(attributes)},URI="{trick.id}.m3u8"'
+
+
+def _images(sprites: SpriteSheets, sheets: tuple[ImageResult, ...]) -> str:
+    """EXT-X-IMAGE-STREAM-INF (Image Media Playlist, version 0.4): not of Apple's, so other players pass over it."""
+    seconds = sprites.capacity * sprites.interval
+    bandwidth = max(math.ceil(8 * sheet.size_bytes / seconds) for sheet in sheets)
+    attributes = f'BANDWIDTH={bandwidth},RESOLUTION={sprites.width}x{sprites.height},CODECS="jpeg"'
+    return f'#EXT-X-IMAGE-STREAM-INF:{attributes},URI="{posixpath.basename(IMAGE_PLAYLIST)}"'
+
+
+def _image_playlist(package: Package, sprites: SpriteSheets) -> str:
+    """The sheets, each for as long as its pictures stand for."""
+    whole, layout = sprites.capacity * sprites.interval, f"{sprites.columns}x{sprites.rows}"
+    tiles = f"RESOLUTION={sprites.width}x{sprites.height},LAYOUT={layout},DURATION={_decimal(sprites.interval, 3)}"
+    lines = [
+        "#EXTM3U", f"#EXT-X-VERSION:{_VERSION}", f"#EXT-X-TARGETDURATION:{math.ceil(whole)}",
+        "#EXT-X-MEDIA-SEQUENCE:1", "#EXT-X-PLAYLIST-TYPE:VOD", "#EXT-X-IMAGES-ONLY",
+    ]  # fmt: skip
+    for number, sheet in enumerate(package.sheets):
+        left = min(whole, package.duration - number * whole)
+        lines += [f"#EXTINF:{_decimal(left, 6)},", f"#EXT-X-TILES:{tiles}", f"../{image_path(sheet.name)}"]
+    return "\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n"
 
 
 def _largest(package: Package, renditions: tuple[PublishedRendition, ...]) -> tuple[int, int]:

@@ -16,13 +16,13 @@ from xml.etree import ElementTree as ET
 import m3u8
 
 from transcoder.errors import VerificationError
-from transcoder.packaging.dash import CENC_NAMESPACE, TRICK_MODE
+from transcoder.packaging.dash import CENC_NAMESPACE, TILES, TRICK_MODE
 from transcoder.packaging.drm import Signal
 from transcoder.packaging.hls import CLEARKEY_FORMAT, CLEARKEY_URI
 from transcoder.packaging.package import DASH_MANIFEST, HLS_MANIFEST
 from transcoder.results import Kind
 
-__all__ = ["ListedRendition", "ListedSegment", "Listing", "OpenObject", "read_dash", "read_hls"]
+__all__ = ["ListedImages", "ListedRendition", "ListedSegment", "Listing", "OpenObject", "read_dash", "read_hls"]
 
 OpenObject = Callable[[str], bytes]
 """Gives the bytes of an object by its path in the package; NotFoundError where there is none."""
@@ -58,11 +58,22 @@ class ListedRendition:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedImages:
+    """Sheets of small pictures as a manifest names them: how many a sheet has side by side and one above the other,
+    how many seconds each stands for, and the paths of the sheets."""
+
+    layout: str
+    interval: Fraction
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """All renditions of one manifest; `final` where it promises that nothing is added any more."""
 
     renditions: dict[str, ListedRendition]
     final: bool
+    images: ListedImages | None = None
 
     def of_kind(self, *kinds: Kind) -> list[ListedRendition]:
         """The renditions of some kinds, in the manifest's order."""
@@ -102,7 +113,21 @@ def read_hls(open_object: OpenObject) -> Listing:
         init = "" if kind == "text" else _inside(path, playlist.segments[0].init_section.uri)
         signal = _hls_signal(path, playlist.segments[0].key)
         _add(renditions, _rendition(kind, init, segments, signal=signal))
-    return Listing(renditions, final)
+    return Listing(renditions, final, _hls_images(open_object, master))
+
+
+def _hls_images(open_object: OpenObject, master: Any) -> ListedImages | None:
+    for listed in master.image_playlists:
+        path = _inside(HLS_MANIFEST, listed.uri)
+        playlist = _playlist(open_object, path)
+        tiles = {(str(tile.get("layout")), repr(float(tile.get("duration", 0)))) for tile in playlist.data["tiles"]}
+        if not playlist.is_images_only or len(tiles) != 1:
+            raise _wrong(path, "its pictures are not laid out alike")
+        [(layout, duration)] = tiles
+        return ListedImages(
+            layout, Fraction(duration), tuple(_inside(path, segment.uri) for segment in playlist.segments)
+        )
+    return None
 
 
 def read_dash(open_object: OpenObject) -> Listing:
@@ -113,10 +138,14 @@ def read_dash(open_object: OpenObject) -> Listing:
     except ET.ParseError as error:
         raise _wrong(DASH_MANIFEST, str(error)) from error
     renditions: dict[str, ListedRendition] = {}
+    images: ListedImages | None = None
     for own in root.iterfind(f"{_DASH}Period/{_DASH}AdaptationSet"):
         template = own.find(f"{_DASH}SegmentTemplate")
         if template is None:
             raise _wrong(DASH_MANIFEST, "an adaptation set has no segment template")
+        if own.get("contentType") == "image":
+            images = _dash_images(own, template)
+            continue
         try:
             timeline = list(_timeline(template))
             number = int(template.get("startNumber", "1"))
@@ -131,7 +160,24 @@ def read_dash(open_object: OpenObject) -> Listing:
             )
             init = "" if kind == "text" else _expand(template, "initialization", name)
             _add(renditions, _rendition(kind, init, segments, representation.get("codecs"), _dash_signal(own)))
-    return Listing(renditions, root.get("type", "static") == "static")
+    return Listing(renditions, root.get("type", "static") == "static", images)
+
+
+def _dash_images(own: ET.Element, template: ET.Element) -> ListedImages:
+    """Sheets of one duration each (DASH-IF IOP 4.3, 6.2.6), the last one named."""
+    found = own.find(f"{_DASH}Representation/{_DASH}EssentialProperty[@schemeIdUri='{TILES}']")
+    layout = found.get("value", "") if found is not None else ""
+    columns, _, rows = layout.partition("x")
+    try:
+        seconds = Fraction(int(template.get("duration", "0")), int(template.get("timescale", "1")))
+        interval = seconds / (int(columns) * int(rows))
+        first, last = int(template.get("startNumber", "1")), int(template.get("endNumber", "0"))
+    except (ValueError, ZeroDivisionError) as error:
+        raise _wrong(DASH_MANIFEST, f"a number is not valid: {error}") from error
+    if interval <= 0 or last - first >= _MOST_SEGMENTS:
+        raise _wrong(DASH_MANIFEST, "its tiles are not valid")
+    paths = (_expand(template, "media", {"Number": str(number)}) for number in range(first, last + 1))
+    return ListedImages(layout, interval, tuple(paths))
 
 
 def _playlist(open_object: OpenObject, path: str) -> Any:

@@ -4,7 +4,8 @@ All URLs in its manifests are relative:
 
     cmaf/{rendition}/init.mp4, cmaf/{rendition}/{number}.m4s    numbers from 1, the same on every rendition
     text/{rendition}/{number}.vtt                               the same numbers
-    hls/master.m3u8, hls/{rendition}.m3u8                       dash/manifest.mpd
+    hls/master.m3u8, hls/{rendition}.m3u8, hls/images.m3u8      dash/manifest.mpd
+    thumbnails/poster.jpg, thumbnails/sprite-{number}.jpg, thumbnails/sprites.vtt
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from fractions import Fraction
 from transcoder.documents import Document
 from transcoder.media import Colour, Role
 from transcoder.packaging.drm import Signal
-from transcoder.results import Kind, SegmentResult
+from transcoder.results import ImageResult, Kind, SegmentResult
+from transcoder.thumbnails.sheets import SpriteSheets
 
 __all__ = [
     "DASH_MANIFEST",
     "HLS_MANIFEST",
+    "IMAGE_PLAYLIST",
     "Package",
     "PublishedRendition",
+    "image_path",
     "init_path",
     "playlist_path",
     "segment_path",
@@ -29,6 +33,7 @@ __all__ = [
 
 HLS_MANIFEST = "hls/master.m3u8"
 DASH_MANIFEST = "dash/manifest.mpd"
+IMAGE_PLAYLIST = "hls/images.m3u8"
 
 
 def init_path(rendition: str) -> str:
@@ -39,6 +44,11 @@ def init_path(rendition: str) -> str:
 def segment_path(rendition: str, number: int, kind: Kind = "video") -> str:
     """Where a segment lies in its package."""
     return f"text/{rendition}/{number}.vtt" if kind == "text" else f"cmaf/{rendition}/{number}.m4s"
+
+
+def image_path(name: str) -> str:
+    """Where a thumbnail lies in its package."""
+    return f"thumbnails/{name}"
 
 
 def playlist_path(rendition: str) -> str:
@@ -126,10 +136,13 @@ class PublishedRendition(Document):
 class Package(Document):
     """The published streams of a title at one moment. `duration` is the planned length in seconds, `segment_duration`
     that of the longest planned segment. `lost` and `repeated` count the source's pictures that are not there, and
-    those that are there a second time.
+    those that are there a second time. `images` are the thumbnails that are there by now, `sprites` how the sheets
+    among them are laid out, where there are any.
     """
 
     renditions: tuple[PublishedRendition, ...]
+    images: tuple[ImageResult, ...] = ()
+    sprites: SpriteSheets | None = None
     segment_duration: Fraction
     duration: Fraction
     final: bool
@@ -150,6 +163,12 @@ class Package(Document):
     def text(self) -> tuple[PublishedRendition, ...]:
         """The text renditions that are there by now, one a track."""
         return tuple(rendition for rendition in self.renditions if rendition.kind == "text")
+
+    @property
+    def sheets(self) -> tuple[ImageResult, ...]:
+        """The sprite sheets in their order. They come into the manifests when the title is final: a seek bar's pictures
+        are all there then, and players take no more of a growing title than what they have to."""
+        return tuple(image for image in self.images if image.role == "sprite") if self.final and self.sprites else ()
 
     @property
     def trick(self) -> PublishedRendition | None:

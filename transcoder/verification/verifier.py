@@ -13,6 +13,7 @@ from transcoder.verification import (
     committed,
     decoded,
     files,
+    images,
     joins,
     manifests,
     protection,
@@ -42,6 +43,7 @@ _OF_THE_TITLE: tuple[Callable[[PublishedTitle, Findings], None], ...] = (
     audio.check_sound,
     trick.check_trick,
     text.check_text,
+    images.check_images,
     committed.check_committed,
     quality.check_quality,
 )
