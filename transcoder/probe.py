@@ -134,7 +134,7 @@ class _Sorter:
         if own.packets == 0:
             return "it is empty"
         if not is_supported(stream):
-            return f"the codec {codec_name(stream) or _tag(stream)} is not supported"
+            return f"the codec {codec_name(stream) or 'that it has'} is not supported"
         timeless = first is not None and first.stamp is None and stream.type == "audio"
         if first is None or first.frame is None or timeless:
             return "nothing in it has a time" if first is None else first.reason
@@ -155,8 +155,3 @@ class _Sorter:
     def _empty(self) -> str:
         pictures = any(stream.type == "video" and self._is_still(stream) for stream in self._container.streams)
         return "the source has only a still picture" if pictures else "the source has no picture and no sound"
-
-
-def _tag(stream: av.stream.Stream) -> str:
-    """The container's own four letters for a codec that libav does not know."""
-    return stream.name or "that it has"

@@ -120,7 +120,17 @@ class _Nameless:
     """A file as libav sees it: bytes, and no name whose ending would have a say in what the bytes are."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+        self._file = file
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """The new position. A damaged index leads to places that no file has: libav is told so in its own way."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, OverflowError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise
+            return -errno.EINVAL
 
 
 def seeks_by_bytes(container: av.container.InputContainer) -> bool:
