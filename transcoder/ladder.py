@@ -14,7 +14,6 @@ from transcoder.media import Colour, ContentLight, MasteringDisplay, MediaInfo, 
 from transcoder.picture_size import fit
 from transcoder.sound.rungs import AudioRung, LoudnessRequest
 from transcoder.thumbnails.sheets import SpriteRequest
-from transcoder.vbv import join_bits
 
 __all__ = [
     "BUILT_IN",
@@ -76,7 +75,7 @@ _X26 = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"
 _CHOICES: dict[str, _Choice] = {
     # 0 would be lossless, which is another profile.
     "h264": _Choice(_X26, "veryfast", 1, 51, 23),
-    "hevc": _Choice(_X26, "veryfast", 0, 51, 26),
+    "hevc": _Choice(_X26, "superfast", 0, 51, 26),
     "av1": _Choice(tuple(str(number) for number in range(13, -1, -1)), "9", 1, 63, 35),
 }
 
@@ -182,8 +181,7 @@ class Ladder(Document):
 class Rendition(Document):
     """One video rendition of one source: a rung with its exact, even picture size and its colour, all specified.
 
-    `mastering` and `light` are there where the picture is PQ. `join` is how many bits of the buffer every chunk leaves
-    for the next one (transcoder/vbv.py).
+    `mastering` and `light` are there where the picture is PQ.
     """
 
     id: str
@@ -198,7 +196,6 @@ class Rendition(Document):
     crf: int
     max_bitrate: int
     buffer: int
-    join: int = 0
 
 
 def _ladder(codec: VideoCodec, *caps: tuple[int, int]) -> Ladder:
@@ -240,14 +237,14 @@ def resolve(ladder: Ladder, media: MediaInfo) -> tuple[Rendition, ...]:
     found: dict[tuple[str, int, int, int], int] = {}
     renditions = []
     for rung in sorted(rungs, key=lambda rung: -rung.height):
-        rendition = _rendition(ladder, rung, stream)
+        rendition = _rendition(rung, stream)
         same = found.setdefault((rung.codec, rendition.bits, rendition.width, rendition.height), rung.height)
         if same == rung.height:
             renditions.append(rendition)
     return tuple(renditions)
 
 
-def _rendition(ladder: Ladder, rung: VideoRung, stream: VideoStream) -> Rendition:
+def _rendition(rung: VideoRung, stream: VideoStream) -> Rendition:
     choice = _CHOICES[rung.codec]
     bits: Literal[8, 10] = rung.bits or (10 if stream.bits > 8 and rung.codec != "h264" else 8)
     source = source_colour(stream)
@@ -259,8 +256,6 @@ def _rendition(ladder: Ladder, rung: VideoRung, stream: VideoStream) -> Renditio
         light=stream.light if colour.hdr == "pq" else None,
         preset=rung.preset or choice.preset, crf=choice.crf if rung.crf is None else rung.crf,
         max_bitrate=rung.max_bitrate, buffer=rung.buffer,
-        # The shortest chunk but for the last is a quarter segment: the first one.
-        join=join_bits(rung.max_bitrate, rung.buffer, Fraction(ladder.segment_seconds, 4)),
     )  # fmt: skip
 
 

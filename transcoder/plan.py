@@ -63,10 +63,14 @@ class Segment(Document):
 
 
 class Chunk(Document):
-    """A contiguous run of whole segments: what one chunk task decodes once and encodes for every rung."""
+    """A contiguous run of whole segments: what one chunk task decodes once and encodes for every rung.
+
+    `before` is how many seconds the chunk before it lasts; 0 for the first one.
+    """
 
     index: int
     segments: tuple[Segment, ...]
+    before: Fraction = Fraction(0)
 
     @property
     def start(self) -> Fraction:
@@ -227,7 +231,9 @@ def extend(
             size = min(size, max(1, math.ceil(len(segments) / (2 * slots))))
         elif size > len(segments):
             break
-        added.append(Chunk(index=index, segments=tuple(segments[:size])))
+        previous = added[-1] if added else chunks[-1] if chunks else None
+        before = previous.end - previous.start if previous else Fraction(0)
+        added.append(Chunk(index=index, segments=tuple(segments[:size]), before=before))
         del segments[:size]
     return tuple(added)
 

@@ -2,13 +2,16 @@
 
 A rendition promises a leaky bucket (ITU-T H.264, C.3, and H.265, C.3, the variable-rate case): `buffer` bits large,
 full at the start, refilled at `max_bitrate` and never beyond its size; every picture takes its bits out at its
-decode time. Chunks are encoded without knowing what their neighbours spent, so a join has a price of its own,
-`join` bits: every chunk leaves at least that much, and the next begins as if there were no more.
+decode time. Chunks are encoded without knowing what their neighbours spent, so at each join a part of the bucket is
+promised: the chunk before leaves that much, and the chunk after begins as if there were no more.
 
-A chunk of T seconds is encoded for a bucket of `buffer - join` bits that is refilled at `max_bitrate - join / T`.
-It spends at most `join + (max_bitrate - join / T) * T`, which is what comes in during T: so it leaves what it found.
-And no run of pictures at its end spends more than `buffer - join` beyond the inflow: so `join` is there also where the
-bucket had been full in between. Both hold whatever the content is, and by induction for any number of chunks.
+A chunk of T seconds that finds `found` bits and leaves `left` is encoded for a bucket of at most `buffer - left` bits
+that has `found` bits at its start and is refilled at `max_bitrate - left / T`. It spends at most
+`found + (max_bitrate - left / T) * T`, which is what it found and what comes in less what it leaves. And no run of
+pictures at its end spends more than `buffer - left` beyond the inflow: so `left` is there also where the bucket had
+been full in between. Both hold whatever the content is, and by induction for any number of chunks.
+
+Encoders save bits where their bucket is not nearly full. So a chunk's bucket is hardly larger than what it finds.
 """
 
 from __future__ import annotations
@@ -18,6 +21,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 __all__ = ["Budget", "Shortage", "chunk_budget", "first_shortage", "join_bits"]
+
+
+_MOST_OF_INFLOW = Fraction(3, 4)
+"""What a short chunk leaves of all that comes in while it lasts."""
+
+_FULLNESS = Fraction(9, 10)
+"""How full a chunk's bucket is at its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +47,23 @@ class Shortage:
     missing: int
 
 
-def join_bits(max_bitrate: int, buffer: int, shortest_chunk: Fraction) -> int:
-    """What every chunk leaves in the bucket: a third of it, but no more than half of the shortest chunk's inflow.
+def join_bits(max_bitrate: int, buffer: int, before: Fraction) -> Fraction:
+    """What a chunk of `before` seconds leaves in the bucket: half of it, but most of its own inflow at most."""
+    return min(Fraction(buffer, 2), _MOST_OF_INFLOW * max_bitrate * before)
 
-    `shortest_chunk` in seconds.
+
+def chunk_budget(max_bitrate: int, buffer: int, seconds: Fraction, *, before: Fraction, last: bool = False) -> Budget:
+    """The budget of a chunk of so many seconds after one of `before` seconds.
+
+    The first one (0 before it) finds a full bucket, the last leaves nothing.
     """
-    return int(min(Fraction(buffer, 3), max_bitrate * shortest_chunk / 2))
-
-
-def chunk_budget(
-    max_bitrate: int, buffer: int, join: int, seconds: Fraction, *, first: bool = False, last: bool = False
-) -> Budget:
-    """The budget of a chunk of so many seconds. The first one begins with a full bucket; the last leaves nothing."""
-    size = buffer - join
-    # A chunk that is shorter than expected may not take all that it finds.
-    taken = min(Fraction(join), max_bitrate * seconds / 2)
-    rate = Fraction(max_bitrate) if last else max_bitrate - taken / seconds
-    return Budget(max_bitrate=int(rate), buffer=size, initial=size if first else max(1, int(taken)))
+    left = Fraction(0) if last else join_bits(max_bitrate, buffer, seconds)
+    rate = max_bitrate - left / seconds if left else Fraction(max_bitrate)
+    if not before:
+        return Budget(int(rate), int(buffer - left), int(buffer - left))
+    found = join_bits(max_bitrate, buffer, before)
+    size = min(buffer - left, found / _FULLNESS)
+    return Budget(int(rate), int(size), int(min(found, size)))
 
 
 def first_shortage(

@@ -59,9 +59,8 @@ class Lane(Protocol):
 def budget_of(rendition: Rendition, chunk: Chunk, *, last: bool) -> Budget:
     """What a chunk of a rendition may spend, so that it joins its neighbours without emptying a decoder's buffer."""
     return chunk_budget(
-        rendition.max_bitrate, rendition.buffer, rendition.join, chunk.end - chunk.start,
-        first=chunk.index == 0, last=last,
-    )  # fmt: skip
+        rendition.max_bitrate, rendition.buffer, chunk.end - chunk.start, before=chunk.before, last=last
+    )
 
 
 def presentation_delay(track: VideoTrack, reordered: int) -> int:

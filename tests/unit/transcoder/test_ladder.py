@@ -113,7 +113,7 @@ def test_each_codec_has_its_own_presets_and_defaults() -> None:
         {"name": "x", "video": [rung(codec="av1", preset=8, crf=60), rung(id="h", codec="hevc"), rung(id="a")]}
     )
     found = [(own.codec, own.preset, own.crf) for own in resolve(ladder, source(1920, 1080))]
-    assert found == [("av1", "8", 60), ("hevc", "veryfast", 26), ("h264", "veryfast", 23)]
+    assert found == [("av1", "8", 60), ("hevc", "superfast", 26), ("h264", "veryfast", 23)]
 
 
 def test_the_sources_bits_are_kept_where_the_codec_allows() -> None:

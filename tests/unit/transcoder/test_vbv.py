@@ -24,12 +24,15 @@ def test_a_bucket_that_starts_full() -> None:
 
 
 def test_what_a_join_costs() -> None:
-    assert join_bits(RATE, BUFFER, Fraction(1)) == 500_000
-    assert join_bits(RATE, BUFFER, Fraction(1, 4)) == 125_000
-    budget = chunk_budget(RATE, BUFFER, 500_000, Fraction(4))
-    assert (budget.max_bitrate, budget.buffer, budget.initial) == (875_000, 1_000_000, 500_000)
-    assert chunk_budget(RATE, BUFFER, 500_000, Fraction(4), first=True).initial == 1_000_000
-    assert chunk_budget(RATE, BUFFER, 500_000, Fraction(4), last=True).max_bitrate == RATE
+    assert join_bits(RATE, BUFFER, Fraction(4)) == BUFFER / 2
+    assert join_bits(RATE, BUFFER, Fraction(1, 2)) == RATE * 3 / 8
+    budget = chunk_budget(RATE, BUFFER, Fraction(4), before=Fraction(4))
+    assert (budget.max_bitrate, budget.buffer, budget.initial) == (812_500, 750_000, 750_000)
+    budget = chunk_budget(RATE, BUFFER, Fraction(1), before=Fraction(1, 2))
+    assert (budget.max_bitrate, budget.buffer, budget.initial) == (250_000, 416_666, 375_000)
+    assert chunk_budget(RATE, BUFFER, Fraction(4), before=Fraction(0)).initial == BUFFER / 2
+    last = chunk_budget(RATE, BUFFER, Fraction(1, 25), before=Fraction(4), last=True)
+    assert (last.max_bitrate, last.initial) == (RATE, 750_000)
 
 
 @given(
@@ -38,11 +41,11 @@ def test_what_a_join_costs() -> None:
 )
 def test_any_chunks_that_keep_their_budgets_join(lengths: list[int], greed: list[float]) -> None:
     """25 pictures a second; each takes a share of all that its own chunk's bucket holds at its time."""
-    join = join_bits(RATE, BUFFER, Fraction(10, 25))
     pictures: list[tuple[int, int]] = []
     for index, length in enumerate(lengths):
-        last = index == len(lengths) - 1
-        budget = chunk_budget(RATE, BUFFER, join, Fraction(length, 25), first=index == 0, last=last)
+        before = Fraction(lengths[index - 1], 25) if index else Fraction(0)
+        budget = chunk_budget(RATE, BUFFER, Fraction(length, 25), before=before, last=index == len(lengths) - 1)
+        assert 0 < budget.initial <= budget.buffer and budget.max_bitrate > 0
         level = Fraction(budget.initial)
         for number in range(length):
             if number:

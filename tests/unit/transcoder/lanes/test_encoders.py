@@ -21,7 +21,7 @@ from transcoder.media import Colour, ContentLight, MasteringDisplay
 from transcoder.packaging.packager import package_part
 from transcoder.plan import VideoTrack
 from transcoder.sample_entry import light_boxes, with_boxes
-from transcoder.vbv import Budget, chunk_budget, first_shortage, join_bits
+from transcoder.vbv import Budget, chunk_budget, first_shortage
 from transcoder.verification.random_access import stands_alone
 
 WIDTH, HEIGHT, FRAMES, SEGMENT = 192, 108, 60, 20
@@ -205,9 +205,8 @@ def spent(own: Rendition, budgets: list[Budget], folder: Path) -> list[tuple[int
 def test_the_buffer_never_runs_empty_over_joins(codec: VideoCodec, tmp_path: Path) -> None:
     own = rendition(codec)
     seconds, chunks = Fraction(FRAMES, 25), 5
-    join = join_bits(own.max_bitrate, own.buffer, seconds)
     careful = [
-        chunk_budget(own.max_bitrate, own.buffer, join, seconds, first=n == 0, last=n == chunks - 1)
+        chunk_budget(own.max_bitrate, own.buffer, seconds, before=min(n, 1) * seconds, last=n == chunks - 1)
         for n in range(chunks)
     ]
     pictures = spent(own, careful, tmp_path / "careful")
