@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from fractions import Fraction
 
 from transcoder.ladder import Rendition
 from transcoder.lanes.encoders.base import EncoderSettings
 from transcoder.media import MasteringDisplay
-from transcoder.vbv import Budget
 
 __all__ = ["bytes_per_pixel", "settings"]
 
@@ -21,7 +19,7 @@ def bytes_per_pixel(preset: str) -> int:
     return 210 if int(preset) >= 9 else 400 if int(preset) >= 4 else 600
 
 
-def settings(rendition: Rendition, _: Fraction, budget: Budget, __: int) -> EncoderSettings:
+def settings(rendition: Rendition, *_: object) -> EncoderSettings:
     """A key frame where a segment starts and nowhere else, the same sequence header in every chunk.
 
     Pictures that are decoded ahead are hidden in the temporal unit of the one that is shown (AV1, 7.5), so samples are
@@ -30,7 +28,8 @@ def settings(rendition: Rendition, _: Fraction, budget: Budget, __: int) -> Enco
     """
     parameters = [
         "keyint=-1", "scd=0", "enable-overlays=0", "pred-struct=2", "lp=1",
-        # Left alone, the cap may be exceeded by half. SVT-AV1 keeps it on average; a buffer it does not know here.
+        # Left alone, the cap may be exceeded by half. SVT-AV1 keeps it on average over a chunk; of a buffer, and so of
+        # a chunk's budget, it knows nothing where quality is the aim.
         "mbr-overshoot-pct=0",
     ]  # fmt: skip
     if rendition.mastering:
@@ -43,7 +42,7 @@ def settings(rendition: Rendition, _: Fraction, budget: Budget, __: int) -> Enco
         options={
             "preset": rendition.preset,
             "crf": str(rendition.crf),
-            "maxrate": str(budget.max_bitrate),
+            "maxrate": str(rendition.max_bitrate),
             "svtav1-params": ":".join(parameters),
         },
     )
