@@ -21,7 +21,7 @@ __all__ = ["Described", "describe_streams"]
 
 _STREAM = re.compile(r"^  Stream #\d+:(\d+)")
 _DOLBY = re.compile(r"^      DOVI configuration record: .*profile: (\d+), level: (\d+),.* compatibility id: (\d+)")
-_CROP = re.compile(r"^      Frame cropping: (\d+)/(\d+)/(\d+)/(\d+)")
+_CROP = re.compile(r"^      Frame [Cc]ropping: (\d+)/(\d+)/(\d+)/(\d+)")
 
 # The description comes through the log, whose level is one for the process. What other threads say meanwhile goes to
 # Python's loggers, and ends here.
@@ -63,6 +63,6 @@ def parse(text: str) -> dict[int, Described]:
             vision = DolbyVision(profile=profile, level=level, compatibility=compatibility)
             found[index] = Described(vision, known.crop)
         elif crop:
-            top, bottom, left, right = (int(number) for number in crop.groups())
+            left, right, top, bottom = (int(number) for number in crop.groups())
             found[index] = Described(known.dolby_vision, (top, bottom, left, right))
     return found

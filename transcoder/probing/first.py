@@ -28,12 +28,13 @@ _MOST_BYTES = 512 << 20
 @dataclass(slots=True)
 class First:
     """The first frame of a stream, or the reason why there is none. `reordered` is how many packets the decoder takes
-    in before it gives the first picture."""
+    in before it gives the first picture; `field_order` is libav's AVFieldOrder, as the decoder found it."""
 
     frame: av.VideoFrame | av.AudioFrame | None = None
     pts: int | None = None
     dts: int | None = None
     reordered: int = 0
+    field_order: int = 0
     sample_rate: int = 0
     packets: int = 0
     reason: str = "nothing in it can be decoded"
@@ -91,7 +92,7 @@ def _decode(own: First, stream: Any, packet: Packet[Any] | None, limits: Limits)
     for frame in frames:
         if isinstance(frame, av.VideoFrame):
             check_size(frame.width, frame.height, limits)
-            own.reordered = context.reorder_depth
+            own.reordered, own.field_order = context.reorder_depth, context.field_order
         elif not frame.samples:
             continue
         else:

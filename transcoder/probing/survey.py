@@ -118,6 +118,7 @@ def survey(container: av.container.InputContainer, size: int, limits: Limits) ->
     found = {stream.index: _stream_survey(stream, positions=positions) for stream in read}
     finder = BreakFinder(jumps=clock_may_jump(container))
     left = limits.expansion * size + _EXPANSION_SLACK
+    most_keyframes = 1 + int(limits.duration_seconds / _KEYFRAME_DISTANCE)
     with media_errors("reading the source"):
         for packet in packets(container, *read, clock=finder):
             left -= packet.size
@@ -126,7 +127,10 @@ def survey(container: av.container.InputContainer, size: int, limits: Limits) ->
             own = found.get(packet.stream_index)
             if own is not None:
                 own.add(packet)
-                _check(own, limits)
+                if len(own.dts) > limits.pictures:
+                    raise UnsupportedMediaError(f"the source has more than {limits.pictures} pictures")
+                if len(own.keyframes) > most_keyframes:
+                    raise UnsupportedMediaError("the source's keyframes are not in order")
     return Survey(found, finder, finder.broken_off)
 
 
@@ -139,10 +143,3 @@ def _stream_survey(stream: av.stream.Stream, *, positions: bool) -> StreamSurvey
         codec, extradata = codec_name(stream) or "", (context.extradata or b"") if context else b""
         made.shows, made.afresh = shows_picture(codec, extradata), starts_afresh(codec, extradata)
     return made
-
-
-def _check(own: StreamSurvey, limits: Limits) -> None:
-    if len(own.dts) > limits.pictures:
-        raise UnsupportedMediaError(f"the source has more than {limits.pictures} pictures")
-    if len(own.keyframes) > 1 + limits.duration_seconds / _KEYFRAME_DISTANCE:
-        raise UnsupportedMediaError("the source's keyframes are not in order")

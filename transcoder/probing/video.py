@@ -26,8 +26,8 @@ from transcoder.source import media_errors, open_source, packets, rewind
 
 __all__ = ["VideoProbe"]
 
-_MOST_INTERLACED_RATE = 61
-"""Pictures a second above which nobody weaves fields."""
+_MOST_INTERLACED_RATE = 31
+"""Pictures a second above which nobody weaves fields: 50 and 59.94 fields a second make half as many pictures."""
 
 _WITH_FIELDS = frozenset({
     "h264", "hevc", "mpeg2video", "mpeg4", "vc1", "wmv3", "prores", "prores_raw", "dnxhd", "cfhd", "aic", "mjpeg",
@@ -131,7 +131,7 @@ class VideoProbe:
     def _field_order(self, frame: av.VideoFrame, times: PictureTimes, clock: SourceClock) -> fields.FieldOrder:
         if codec_name(self._stream) not in _WITH_FIELDS or times.rate > _MOST_INTERLACED_RATE:
             return "progressive"
-        flagged = fields.flagged_order(self._stream.codec_context.field_order, frame.interlaced_frame)
+        flagged = fields.flagged_order(self._first.field_order, frame.interlaced_frame)
         if flagged == "interlaced" and codec_name(self._stream) in _BOTTOM_FIELD_FIRST:
             flagged = "bff"
         spots = [fields.weaves(spot, flagged) for spot in self._spots(clock)]
