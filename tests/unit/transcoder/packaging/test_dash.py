@@ -9,13 +9,19 @@ import pytest
 from lxml import etree
 from support import ffmpeg, titles
 
+from transcoder.media import Colour
 from transcoder.packaging import dash
 from transcoder.packaging.drm import Signal
 from transcoder.packaging.package import Package
 
 _NS = {"d": "urn:mpeg:dash:schema:mpd:2011"}
-_ORDER = ["AudioChannelConfiguration", "Label", "Role", "SegmentTemplate", "Representation"]
+_ORDER = [
+    "AudioChannelConfiguration", "EssentialProperty", "SupplementalProperty", "Label", "Role", "SegmentTemplate",
+    "Representation",
+]  # fmt: skip
 """The order that the schema's sequences prescribe for the children used here (ISO/IEC 23009-1, Annex B)."""
+
+_SWITCHING = "urn:mpeg:dash:adaptation-set-switching:2016"
 
 
 def _manifest(package: Package, *, now: datetime = titles.NOW) -> etree._Element:
@@ -144,14 +150,40 @@ def test_rungs_of_two_keys_are_two_sets_that_a_player_may_switch_between(title: 
     sets = root.findall("d:Period/d:AdaptationSet", _NS)
     assert [own.get("id") for own in sets] == ["0", "1", "2"]
     assert [[r.get("id") for r in own.findall("d:Representation", _NS)] for own in sets] == [["v180"], ["v90"], ["a0"]]
-    switching = [own.find("d:SupplementalProperty", _NS) for own in sets]
+    switching = [own.find(f"d:SupplementalProperty[@schemeIdUri='{_SWITCHING}']", _NS) for own in sets]
     assert [found.get("value") if found is not None else None for found in switching] == ["1", "0", None]
     name = f"{{{dash.CENC_NAMESPACE}}}default_KID"
     ids = [own.find("d:ContentProtection", _NS).get(name) for own in sets]
     assert ids[0] == "11111111-1111-1111-1111-111111111111"
     assert len(set(ids)) == 3
-    order = ["ContentProtection", "SupplementalProperty", *_ORDER]
+    order = ["ContentProtection", *_ORDER]
     for own in sets:
         places = [order.index(etree.QName(child).localname) for child in own]
         assert places == sorted(places)
     assert [own.get("id") for own in _manifest(package).findall("d:Period/d:AdaptationSet", _NS)] == ["0", "1"]
+
+
+def test_codecs_and_dynamic_ranges_are_sets_of_their_own(title: titles.Title) -> None:
+    package = title.package()
+    large, small = package.video
+    hdr = Colour(primaries=9, transfer=16, matrix=9)
+    mixed = (
+        large, small, large.model_copy(update={"id": "h180", "codecs": "hvc1.2.4.L60.90", "colour": hdr}),
+        large.model_copy(update={"id": "x180", "codecs": "av01.0.00M.08"}),
+    )  # fmt: skip
+    root = _manifest(package.model_copy(update={"renditions": mixed}))
+    sets = root.findall("d:Period/d:AdaptationSet", _NS)
+    ids = [[r.get("id") for r in own.findall("d:Representation", _NS)] for own in sets]
+    assert ids == [["v180", "v90"], ["h180"], ["x180"]]
+    assert root.find(f".//d:SupplementalProperty[@schemeIdUri='{_SWITCHING}']", _NS) is None
+
+    def points(own: etree._Element, name: str) -> dict[str, str]:
+        return {p.get("schemeIdUri").rpartition(":")[2]: p.get("value") for p in own.findall(f"d:{name}", _NS)}
+
+    # A screen without HDR has to leave that set alone, because there is another.
+    wide = {"ColourPrimaries": "9", "TransferCharacteristics": "16", "MatrixCoefficients": "9"}
+    assert points(sets[1], "EssentialProperty") == wide
+    assert points(sets[0], "EssentialProperty") == {}
+    assert points(sets[0], "SupplementalProperty")["TransferCharacteristics"] == "1"
+    alone = _manifest(package.model_copy(update={"renditions": (mixed[2],)}))
+    assert points(alone.find("d:Period/d:AdaptationSet", _NS), "SupplementalProperty") == wide

@@ -9,6 +9,7 @@ import m3u8
 import pytest
 from support import ffmpeg, titles
 
+from transcoder.media import Colour
 from transcoder.packaging import hls
 from transcoder.packaging.package import Package
 
@@ -44,6 +45,17 @@ def test_multivariant_of_a_growing_title(title: titles.Title) -> None:
     assert "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n" in text
     info = m3u8.loads(text).playlists[1].stream_info
     assert (info.bandwidth, info.average_bandwidth) == (328_000, 328_000)
+
+
+def test_the_range_of_light_is_announced(title: titles.Title) -> None:
+    package = title.package()
+    large, small = package.video
+    ranges = {16: "PQ", 18: "HLG", 1: "SDR"}
+    for transfer, name in ranges.items():
+        other = large.model_copy(update={"colour": Colour(primaries=9, transfer=transfer, matrix=9)})
+        lines = hls.multivariant(package.model_copy(update={"renditions": (other, small)})).splitlines()
+        found = [line for line in lines if line.startswith("#EXT-X-STREAM-INF")]
+        assert [f"VIDEO-RANGE={said}" in line for line, said in zip(found, (name, "SDR"), strict=True)] == [True, True]
 
 
 def test_frame_rate_has_three_decimals(title: titles.Title) -> None:
