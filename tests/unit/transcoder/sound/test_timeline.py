@@ -79,10 +79,10 @@ def test_what_was_damaged_is_silence_of_its_own_length() -> None:
     assert np.array_equal(laid, expected)
 
 
-@pytest.mark.parametrize("speed", ["1.0005", "0.999", "1.005", "0.995"])
+@pytest.mark.parametrize("speed", ["1.0005", "0.999", "1.0025", "0.9975"])
 @pytest.mark.parametrize("rate", [48_000, 44_100])
 def test_a_clock_that_drifts_is_followed(speed: str, rate: int) -> None:
-    """Stamps and samples run apart by up to 150 ms: the sound stays within 20 ms of the stamps, and never jumps."""
+    """Stamps and samples run apart by up to 75 ms: the sound stays within 20 ms of the stamps, and never jumps."""
     factor, seconds = Fraction(speed), 30
     clicks = _laid(_blocks(sounds.clicking(seconds, rate), speed=factor, rate=rate), seconds * factor)[:, 0]
     found = clips.click_positions(clicks, RATE)
