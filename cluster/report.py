@@ -10,7 +10,7 @@ from transcoder.media import MediaInfo
 from transcoder.packaging.package import Package, PublishedRendition
 from transcoder.plan import Plan
 from transcoder.quality import pooled_quality
-from transcoder.results import Loudness, SegmentQuality
+from transcoder.results import ImageResult, Loudness, SegmentQuality
 from transcoder.verification import VerifyReport
 
 __all__ = ["job_report"]
@@ -45,6 +45,7 @@ def job_report(
             "sizeBytes": media.size_bytes,
             "video": media.main_video.codec if media.main_video else None,
             "audio": [audio.codec for audio in media.audio],
+            "text": [text.codec for text in media.text],
             "frames": media.main_video.frame_count if media.main_video else None,
             "truncated": media.truncated,
             "frameRate": str(plan.video.frame_rate) if plan.video else None,
@@ -58,6 +59,7 @@ def job_report(
         },
         "encryption": {"scheme": plan.encryption.scheme} if plan.encryption else None,
         "renditions": [_rendition(package, rendition, loudness.get(rendition.id)) for rendition in package.renditions],
+        "images": [_image(image) for image in package.images],
         "verification": verified.model_dump(mode="json"),
         "warnings": [*islice(warnings, MOST_WARNINGS), *_left_out(len(warnings))],
     }
@@ -65,6 +67,17 @@ def job_report(
 
 def _left_out(count: int) -> list[str]:
     return [f"{count - MOST_WARNINGS} more warnings are left out"] if count > MOST_WARNINGS else []
+
+
+def _image(image: ImageResult) -> dict[str, object]:
+    return {
+        "role": image.role,
+        "name": image.name,
+        "width": image.width,
+        "height": image.height,
+        "timeSeconds": image.time_seconds,
+        "sizeBytes": image.size_bytes,
+    }
 
 
 def _rendition(package: Package, rendition: PublishedRendition, loudness: Loudness | None) -> dict[str, object]:

@@ -97,8 +97,9 @@ def show(outcome: Outcome, frames: list[int], samples: list[int], expected: int,
         table.add_column(heading, justify="left" if heading in ("rendition", "codecs") else "right")
     counts = {"video": iter(frames), "audio": iter(samples)}
     for rendition in outcome.job["renditions"]:
-        count = next(counts[rendition["kind"]], 0)
-        whole = f"{count} of {expected} frames" if rendition["kind"] == "video" else f"{count} samples"
+        kind = rendition["kind"]
+        count = next(counts.get(kind, iter(())), 0)
+        whole = {"video": f"{count} of {expected} frames", "audio": f"{count} samples"}.get(kind, kind)
         table.add_row(
             rendition["id"], rendition["codecs"],
             f"{rendition['width']}x{rendition['height']}" if rendition["width"] else "",
@@ -111,6 +112,9 @@ def show(outcome: Outcome, frames: list[int], samples: list[int], expected: int,
     summary.add_row("length of the video", f"{outcome.playback['durationSeconds']:.2f} s")
     report = outcome.job["report"]
     summary.add_row("chunks, segments", f"{report['chunks']}, {report['segments']}")
+    summary.add_row("text", ", ".join(r["language"] or r["id"] for r in report["renditions"] if r["kind"] == "text"))
+    roles = [image["role"] for image in report["images"]]
+    summary.add_row("posters, sprite sheets", f"{roles.count('poster')}, {roles.count('sprite')}")
     summary.add_row("video", outcome.video["status"])
     console.print(summary)
     console.print(f"HLS:  {outcome.playback['hlsUrl']}", soft_wrap=True)

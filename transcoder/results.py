@@ -30,7 +30,7 @@ class SegmentQuality(Document):
 
 class SegmentResult(Document):
     """One segment. `start` and `duration` are ticks of the rendition's timescale; times of the title. `frames` are
-    its coded pictures or access units, or the cues that are shown in it."""
+    its coded pictures or access units, or the cues that begin in it."""
 
     number: int
     start: int

@@ -36,7 +36,7 @@ from transcoder.packaging.drm import Scheme
 from transcoder.plan import plan_title
 from transcoder.probe import probe as probe_source
 from transcoder.quality.vmaf import require_vmaf
-from transcoder.verification import folder_opener, read_source_times, verify_package
+from transcoder.verification import folder_opener, read_source_text, read_source_times, verify_package
 
 __all__ = ["plan", "probe", "transcode", "verify"]
 
@@ -104,11 +104,12 @@ def verify(out: Path, source: Path | None, keys_file: Path | None, as_json: bool
     keys = read_keys(keys_file) if keys_file else None
     document = _report_of(out)
     media = _probe(source) if source else None
-    times = None
+    times = text = None
     if source and media:
         with source.open("rb") as file:
             times = read_source_times(file, media, Settings().engine.limits, _constant_rate(document))
-    report = verify_package(folder_opener(out), media=media, decode=True, keys=keys, source=times)
+            text = read_source_text(file, media)
+    report = verify_package(folder_opener(out), media=media, decode=True, keys=keys, source=times, source_text=text)
     if as_json:
         _print_json(report.model_dump(mode="json"))
     else:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from transcoder.media import MediaInfo
 from transcoder.plan import Plan
+from transcoder.trick import TRICK
 from transcoder.verification import VerifyReport
 
 __all__ = ["media", "plan", "report", "verification"]
@@ -35,6 +36,9 @@ def media(console: Console, info: MediaInfo) -> None:
         table.add_row(str(audio.index), f"audio {audio.language or ''}".strip(), audio.codec,
                       audio.layout, f"{audio.sample_rate} Hz", "", f"{float(audio.start):.3f}",
                       f"{float(audio.end):.3f}")  # fmt: skip
+    for text in info.text:
+        kind = " ".join(["text", text.language or "", *text.roles]).replace("  ", " ").strip()
+        table.add_row(str(text.index), kind, text.codec, "", "", "", "", "")
     for other in info.other:
         table.add_row(str(other.index), other.kind, other.codec or "", "", "", "", "", "")
     console.print(table)
@@ -54,7 +58,17 @@ def plan(console: Console, planned: Plan, lane: str) -> None:
             shape = f"{own.layout} {own.sample_rate} Hz {track.language or ''}".strip()
             codec = f"{own.codec}, passed through" if own.passed_through else own.codec
             ladder.add_row(own.id, shape, codec, _bits(own.bitrate))
+    for text in planned.text:
+        ladder.add_row(text.id, f"text {text.language or ''}".strip(), "webvtt", "")
+    if planned.video and planned.video.trick:
+        ladder.add_row(TRICK, f"keyframes of {planned.video.trick}", "", "")
     console.print(ladder)
+    sprites = planned.thumbnails.sprites if planned.thumbnails else None
+    if sprites:
+        console.print(
+            f"{sprites.count} pictures of {sprites.width}x{sprites.height} for a seek bar, "
+            f"one every {float(sprites.interval):g} s, in {sprites.sheets} sheets"
+        )
     chunks = Table("chunk", "segments", "start", "end", "seconds", "lane", title="Chunks")
     for chunk in planned.chunks:
         chunks.add_row(str(chunk.index), str(len(chunk.segments)), f"{float(chunk.start):.3f}",
@@ -109,6 +123,15 @@ def report(console: Console, document: Mapping[str, Any], out: Path) -> None:
         f"{seconds:.1f} s of video in {wall:.1f} s ({seconds / max(wall, 0.001):.2f}x), {document['chunks']} chunks, "
         f"{document['segments']} segments; the joins are verified"
     )
+    words = [f"{rendition['language'] or rendition['id']}" for rendition in document["renditions"]
+             if rendition["kind"] == "text"]  # fmt: skip
+    images = [f"{image['name']} {image['width']}x{image['height']}" for image in document["images"]
+              if image["role"] == "poster"]  # fmt: skip
+    sheets = sum(image["role"] == "sprite" for image in document["images"])
+    images += [f"{sheets} sprite sheet{'s' * (sheets > 1)}"] if sheets else []
+    for what, names in (("text", words), ("images", images)):
+        if names:
+            console.print(f"{what}: {', '.join(names)}", highlight=False)
     for name, path in (("HLS ", out / "hls" / "master.m3u8"), ("DASH", out / "dash" / "manifest.mpd")):
         console.print(f"{name}  {path}", soft_wrap=True, highlight=False)  # to be copied: never broken
 

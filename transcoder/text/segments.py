@@ -43,20 +43,23 @@ def make_text_part(
     """
     starts = segment_starts(segments)
     shown: list[list[Cue]] = [[] for _ in starts]
+    begun = [0] * len(starts)
     for cue in read.cues:
-        for index in shown_in(cue, starts):
+        indexes = shown_in(cue, starts)
+        begun[indexes[0]] += 1
+        for index in indexes:
             shown[index].append(cue)
     ends = [*starts[1:], max(math.ceil(length * TIMESCALE), starts[-1] + 1)]
     results: list[SegmentResult] = []
     files: dict[str, Path] = {}
-    for segment, start, end, cues in zip(segments, starts, ends, shown, strict=True):
+    for segment, start, end, cues, own in zip(segments, starts, ends, shown, begun, strict=True):
         data = write_webvtt(cues)
         path = folder / f"{segment.number}.vtt"
         path.write_bytes(data)
         files[f"{track.id}/{path.name}"] = path
         results.append(
             SegmentResult(
-                number=segment.number, start=start, duration=end - start, frames=len(cues), size_bytes=len(data),
+                number=segment.number, start=start, duration=end - start, frames=own, size_bytes=len(data),
                 sha256=hashlib.sha256(data).hexdigest(),
             )
         )  # fmt: skip

@@ -12,7 +12,16 @@ from __future__ import annotations
 
 from transcoder.verification.folder import folder_opener
 from transcoder.verification.report import Check, RenditionSummary, VerifyReport
+from transcoder.verification.source_text import read_source_text
 from transcoder.verification.source_times import read_source_times
 from transcoder.verification.verifier import verify_package
 
-__all__ = ["Check", "RenditionSummary", "VerifyReport", "folder_opener", "read_source_times", "verify_package"]
+__all__ = [
+    "Check",
+    "RenditionSummary",
+    "VerifyReport",
+    "folder_opener",
+    "read_source_text",
+    "read_source_times",
+    "verify_package",
+]

@@ -14,6 +14,7 @@ from transcoder.text.cues import Cue, shown_in
 from transcoder.text.segments import CODECS, TIMESCALE
 from transcoder.text.webvtt import HEADER, read_webvtt
 from transcoder.verification.report import Findings, RenditionSummary, in_seconds
+from transcoder.verification.source_text import differences
 from transcoder.verification.title import PublishedTitle
 
 __all__ = ["check_text"]
@@ -36,12 +37,20 @@ class _Text:
 
 def check_text(title: PublishedTitle, findings: Findings) -> None:
     """Each text rendition is whole, on the grid of the title, and the committed one where that is known."""
+    own = [listed.id for listed in title.hls.of_kind("text")]
+    if title.source_text and not own:
+        findings.note(f"the source has {len(title.source_text)} text tracks, the package none")
+    elif title.source_text is not None:
+        findings.same("text-tracks", None, sorted(title.source_text), sorted(own))
     for listed in title.hls.of_kind("text"):
         text = _read(title, listed)
         findings.none_of("files", listed.id, "all files are valid WebVTT", text.damage)
         findings.none_of("text-grid", listed.id, "the segments of the picture or the sound", _off_grid(title, text))
         findings.none_of("cues", listed.id, "each cue in every segment in which it is shown", _misplaced(text))
         findings.none_of("dash-times", listed.id, "S@t and S@d are the segment's", _other_times(title, listed, text))
+        if title.source_text is not None:
+            problems = differences(title.source_text, listed.id, set(text.shown), text.end)
+            findings.none_of("source-text", listed.id, "every cue of the source, once", problems)
         _check_committed(title, listed, text, findings)
         findings.summarise(
             RenditionSummary(

@@ -11,6 +11,7 @@ from transcoder.media import MediaInfo
 from transcoder.packaging.listing import Listing, OpenObject
 from transcoder.packaging.package import Package
 from transcoder.plan import Plan
+from transcoder.text.cues import Cue
 from transcoder.verification.track import Track
 
 __all__ = ["PublishedTitle", "SourceTimes"]
@@ -33,8 +34,8 @@ class PublishedTitle:
     """A package under examination. `dash` is None where that manifest cannot be read.
 
     `tracks` holds every rendition that the manifests name, as far as it was read. `plan`, `media` and `package` are
-    None where nobody knows them, and so is `source` where it was not decoded; `keys` are content keys of 16 bytes by
-    key id, None where none were given.
+    None where nobody knows them, and so are `source` and `source_text`, the cues by rendition, where it was not read;
+    `keys` are content keys of 16 bytes by key id, None where none were given.
     """
 
     open_object: OpenObject
@@ -45,6 +46,7 @@ class PublishedTitle:
     package: Package | None = None
     keys: Mapping[str, bytes] | None = None
     source: SourceTimes | None = None
+    source_text: Mapping[str, tuple[Cue, ...]] | None = None
     tracks: dict[str, Track] = field(default_factory=dict)
 
     @property

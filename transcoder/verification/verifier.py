@@ -8,6 +8,7 @@ from transcoder.media import MediaInfo
 from transcoder.packaging.listing import OpenObject
 from transcoder.packaging.package import Package
 from transcoder.plan import Plan
+from transcoder.text.cues import Cue
 from transcoder.verification import (
     audio,
     committed,
@@ -59,12 +60,13 @@ def verify_package(
     decode: bool = False,
     keys: Mapping[str, bytes] | None = None,
     source: SourceTimes | None = None,
+    source_text: Mapping[str, tuple[Cue, ...]] | None = None,
     growing: bool = False,
 ) -> VerifyReport:
     """Verify a finished package, given as a function from a path in it to bytes (`NotFoundError` where missing).
 
     `plan` and `media` tell what the title should be, `package` what was committed, segment by segment, `source`
-    when the source shows its pictures (`read_source_times`). With
+    when the source shows its pictures (`read_source_times`), `source_text` its cues (`read_source_text`). With
     `decode`, every rendition is decoded in full as well (each file is then read twice): an encrypted one with its
     key from `keys`, content keys of 16 bytes by key id; without `keys` it is left at the container, and a note says
     so. `growing` says that the manifests are to be closed only after this.
@@ -75,7 +77,17 @@ def verify_package(
     hls, dash = manifests.read_manifests(open_object, findings, growing=growing)
     if hls is None:
         return findings.report()
-    title = PublishedTitle(open_object, hls, dash, plan=plan, media=media, package=package, keys=keys, source=source)
+    title = PublishedTitle(
+        open_object,
+        hls,
+        dash,
+        plan=plan,
+        media=media,
+        package=package,
+        keys=keys,
+        source=source,
+        source_text=source_text,
+    )
     track_checks = (*_OF_EACH_TRACK, decoded.check_decoded) if decode else _OF_EACH_TRACK
     for listed in hls.of_kind("video", "audio", "trick"):
         track = title.tracks[listed.id] = read_track(open_object, listed)
