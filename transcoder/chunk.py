@@ -146,8 +146,10 @@ def _encode_pass(
         files=files, start=first, end=timing.end, frames=count, quality=encoder.quality,
         mended=len(damage.mended), repeated=timing.repeated,
         lost=promised - (count - timing.repeated) if track.ticks_per_picture is None else 0,
-        warnings=tuple(_warnings(track, damage.refused, "damaged pictures were skipped"))
-        + tuple(_warnings(track, damage.mended, "damaged pictures were mended")),
+        warnings=(
+            *_warnings(track, _missing(source, track, start_pts, end_pts), "pictures could not be decoded"),
+            *_warnings(track, damage.mended, "damaged pictures were mended"),
+        ),
     )  # fmt: skip
 
 
@@ -156,6 +158,13 @@ def _first_pts(track: VideoTrack, chunk: Chunk) -> int:
     first = track.pts(chunk.start) if track.ticks_per_picture is None else track.shown_pts(chunk.start)
     # Deinterlacing looks at the picture before, whichever chunk has it.
     return first - math.ceil(_FIELD_CONTEXT / track.time_base) if track.deinterlace else first
+
+
+def _missing(source: SourcePictures, track: VideoTrack, start: int, end: int | None) -> list[int]:
+    """When the pictures of a span were to be shown that no packet yielded, as far as packets say when."""
+    if track.stamping.shift is not None:
+        return source.damage.between(start, end).refused
+    return [pts for pts in source.stamps - source.yielded if start <= pts and (end is None or pts < end)]
 
 
 def _warnings(track: VideoTrack, stamps: Sequence[int], what: str) -> Iterator[str]:

@@ -27,6 +27,9 @@ LARGEST_STEP_SECONDS = 10
 LARGEST_RETURN_SECONDS = Fraction(1, 10)
 """A longer step back in the order of decoding is a jump of the clock."""
 
+LONGEST_WAIT_SECONDS, LONGEST_WAIT_PICTURES = 10, 32
+"""Nothing waits for longer than both between its decoding and its being shown: no codec reorders more than 16."""
+
 MOST_BREAKS = 10_000
 """So many breaks a source may have: more is noise, and would not fit into a plan."""
 
@@ -70,6 +73,8 @@ class PacketClock:
 
     def mend(self, packet: Packet[Any]) -> None:
         """Put the packet's stamps on the one clock. For every packet of a stream, once."""
+        if _is_wild(packet):
+            packet.pts = None
         progress = self._streams.get(packet.stream_index)
         if progress is None:
             progress = self._streams[packet.stream_index] = _Progress(following=self._first)
@@ -101,6 +106,14 @@ class PacketClock:
         if not self._breaks or position is None:
             return 0
         return round(_offset(self._breaks, position) / packet.time_base)
+
+
+def _is_wild(packet: Packet[Any]) -> bool:
+    """Whether the pts is so far from the dts that one flipped bit is likelier than a picture that waits so long."""
+    if packet.pts is None or packet.dts is None or packet.time_base is None:
+        return False
+    distance = abs(packet.pts - packet.dts)
+    return distance * packet.time_base > LONGEST_WAIT_SECONDS and distance > LONGEST_WAIT_PICTURES * step(packet)
 
 
 def step(packet: Packet[Any]) -> int:

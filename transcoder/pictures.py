@@ -58,9 +58,9 @@ class Damage:
 class SourcePictures:
     """Iterate once, for pictures in the order of display: first the one shown at `first_pts`, where there is one.
 
-    `seek` holds the keyframes to begin at, best first; with none, decoding begins where the source does.
-    `stamping` says how times are made up where the source has none. `stamps` are the distinct times of
-    the packets from `first_pts` on that were read. `max_pixels` bounds a picture.
+    `seek` holds the keyframes to begin at, best first; with none, decoding begins where the source does. `stamping`
+    says how times are made up where the source has none, `max_pixels` bounds a picture. Of the times from `first_pts`
+    on, `stamps` are those that the packets promised, `yielded` those of the pictures that came.
 
     Errors: UnsupportedMediaError where a picture is larger than allowed; FFmpeg's own where the source cannot be read.
     """
@@ -86,10 +86,11 @@ class SourcePictures:
         self._shows: Shows | None = None
         self.damage = Damage()
         self.stamps: set[int] = set()
+        self.yielded: set[int] = set()
 
     def __iter__(self) -> Iterator[Timed]:
         for start in self._starts():
-            self.damage, self.stamps = Damage(), set()
+            self.damage, self.stamps, self.yielded = Damage(), set(), set()
             self._start, self._shows = start, shows_picture(self._codec, self._context.extradata or b"")
             decoded = self._decode()
             shown, following = self._run_in(decoded)
@@ -180,6 +181,8 @@ class SourcePictures:
                 if frame.is_corrupt:
                     self.damage.mended.append(pts)
                 previous = pts
+                if pts >= self._first_pts:
+                    self.yielded.add(pts)
                 yield pts, frame
 
     def _note(self, packet: Packet[Any]) -> int | None:

@@ -3,8 +3,10 @@
 The truth of a title is what one decoder yields that reads the whole source. A chunk sees a part of it, and begins
 with some picture that is shown at its start or before. Every rule here gives for a chunk the same as for the whole:
 
-- kept times: each picture keeps its own time; one that is not later than the picture before it is dropped. A segment
-  without a picture of its own (damage, or a gap longer than a segment may be) begins with the picture shown then.
+- a picture that claims to be shown after the one that follows it is dropped, and one that is not later than what was
+  shown before it: a wrong time costs one picture and not all that come after it.
+- kept times: each picture keeps its own time. A segment without a picture of its own (damage, or a gap longer than a
+  segment may be) begins with the picture shown then.
 - a constant rate, when the ladder asks for it: picture n of the title lies at n / rate and is the last one of the
   source whose time, rounded to the nearest place, is not after it, as FFmpeg's `fps` filter has it.
 
@@ -77,10 +79,10 @@ class KeptTimes(Timing[_Picture]):
         shown: _Picture | None = None
         previous: int | None = None
         begun = 0  # segments that have got their first picture
-        for pts, picture in decoded:
+        for pts, picture in _in_order(decoded):
             tick = self._track.tick(pts)
             if previous is not None and tick <= previous:
-                continue
+                continue  # two times of a source's clock that is finer than the title's
             before = self._begun_before(tick)
             yield from self._repeats(shown, begun, before)
             begun = max(begun, before)
@@ -125,12 +127,8 @@ class ConstantRate(Timing[_Picture]):
         number, last = self._number(self._chunk.start), self._number(self._chunk.end)
         self.end = last * self._step
         shown: _Picture | None = None
-        latest = -1
-        for pts, picture in decoded:
+        for pts, picture in _in_order(decoded):
             own = math.floor(self._track.seconds(pts) * self._track.frame_rate + Fraction(1, 2))
-            if own < latest:
-                continue
-            latest = own
             while shown is not None and number < min(own, last):
                 yield self._shown(shown, number)
                 number += 1
@@ -152,6 +150,21 @@ class ConstantRate(Timing[_Picture]):
 def timing_of(track: VideoTrack, chunk: Chunk, following: Segment | None) -> Timing[_Picture]:
     """The timing that the plan asks for."""
     return KeptTimes(track, chunk, following) if track.ticks_per_picture is None else ConstantRate(track, chunk)
+
+
+def _in_order(decoded: Iterable[tuple[int, _Picture]]) -> Iterator[tuple[int, _Picture]]:
+    """The pictures whose times rise. Looks one picture ahead."""
+    held: tuple[int, _Picture] | None = None
+    before: int | None = None
+    for pts, picture in decoded:
+        if (before is not None and pts <= before) or (held is not None and pts == held[0]):
+            continue
+        if held is not None and pts > held[0]:
+            yield held
+            before = held[0]
+        held = pts, picture
+    if held is not None:
+        yield held
 
 
 def _ceil(seconds: Fraction, track: VideoTrack) -> int:

@@ -78,14 +78,20 @@ def build(
     texts = [
         _text(track, text[track.track], chunks) for track in plan.text if text and chunks and track.id not in missing
     ]
+    repeated = sum(video[chunk.index].repeated for chunk in chunks if plan.video)
     return Package(
         renditions=(*pictures, *tricks, *heard, *texts),
         images=tuple(image for result in images for image in result.images),
         sprites=plan.thumbnails.sprites if plan.thumbnails else None,
         segment_duration=plan.longest_segment, duration=plan.duration, final=final,
-        lost=sum(video[chunk.index].lost for chunk in chunks if plan.video),
-        repeated=sum(video[chunk.index].repeated for chunk in chunks if plan.video),
+        lost=_lost(plan.video, pictures[0], repeated) if final and plan.video else 0, repeated=repeated,
     )  # fmt: skip
+
+
+def _lost(track: VideoTrack, top: PublishedRendition, repeated: int) -> int:
+    """How many of the planned pictures are not there. What the chunks measured may differ by a packet whose time is
+    damaged, which none of them takes for its own, or two."""
+    return 0 if track.ticks_per_picture else track.frame_count + repeated - top.frames
 
 
 def _signal(plan: Plan, rendition: str) -> Signal | None:

@@ -135,7 +135,7 @@ class PublishedRendition(Document):
 
 class Package(Document):
     """The published streams of a title at one moment. `duration` is the planned length in seconds, `segment_duration`
-    that of the longest planned segment. `lost` and `repeated` count the source's pictures that are not there, and
+    that of the longest planned segment. `lost` and `repeated` count the planned pictures that are not there, and
     those that are there a second time. `images` are the thumbnails that are there by now, `sprites` how the sheets
     among them are laid out, where there are any.
     """

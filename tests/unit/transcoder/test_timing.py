@@ -121,11 +121,29 @@ def test_a_constant_rate_shows_the_nearest_picture(times: list[int], rate: Fract
     assert Fraction(spans[-1][1], track_of(plan).timescale) == plan.duration
 
 
-def test_times_that_go_back_are_left_out() -> None:
+@pytest.mark.parametrize(
+    "decoded", [[0, 40, 120, 80, 120, 160], [0, 40, 80, 9000, 120, 160], [0, 40, 80, 80, 120, 40, 160, 120]]
+)
+def test_a_wrong_time_costs_no_other_picture(decoded: list[int]) -> None:
     plan = planned([0, 40, 80, 120, 160])
-    pictures, end, _ = shown(plan, plan.chunks[0], [0, 40, 120, 80, 120, 160])
-    assert [picture.tick for picture in pictures] == [0, 40, 120, 160]
+    pictures, end, _ = shown(plan, plan.chunks[0], decoded)
+    assert [picture.tick for picture in pictures] == [0, 40, 80, 120, 160]
     assert end == 200
+
+
+@given(times=TIMES, wrong=st.dictionaries(st.integers(1, 59), st.integers(-3000, 90_000)), lead=st.integers(1, 3))
+def test_chunks_agree_on_wrong_times(times: list[int], wrong: dict[int, int], lead: int) -> None:
+    """Single pictures with any time, each between two that are right."""
+    wrong = {number: time for number, time in wrong.items() if number % 3 == 1}
+    plan = planned(times)
+    decoded = [wrong.get(number, time) for number, time in enumerate(times)]
+    pictures: list[Shown[int]] = []
+    for chunk in plan.chunks:
+        # From some pictures before the chunk on, as the decoder brings them: a picture that is right comes first.
+        first = max(number for number, time in enumerate(times) if time <= chunk.start * 1000 and number not in wrong)
+        own, _, _ = shown(plan, chunk, decoded[max(0, first - 3 * lead) :])
+        pictures += own
+    assert pictures == shown(plan, whole_title(plan), decoded, whole=True)[0]
 
 
 def test_nothing_to_show_is_the_source_s_fault() -> None:
