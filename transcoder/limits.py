@@ -23,3 +23,8 @@ class Limits:
     pictures: int = 24 * 3600 * 60
     probe_bytes: int = 16 << 20
     expansion: int = 8
+
+    @property
+    def decoder_pixels(self) -> int:
+        """What a decoder is told: it counts whole blocks, and lines with their padding."""
+        return self.pixels + self.pixels // 4 + 64 * 64

@@ -50,7 +50,7 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
         check_container(container)
         found = survey(container, size, limits)
         check_streams(container, found, file)
-        truncated = is_truncated(container, found, size)
+        truncated = is_truncated(container, found, file, size)
     clock = SourceClock(breaks=tuple(found.clock.breaks))
     with open_source(file, limits) as container:
         return _Sorter(file, container, found, clock, limits).media(size, truncated=truncated)

@@ -104,7 +104,7 @@ def open_source(file: BinaryIO, limits: Limits = _LIMITS) -> Iterator[av.contain
     file.seek(0)
     options = {
         **_OPTIONS,
-        "probesize": str(limits.probe_bytes), "max_streams": str(_MOST_STREAMS), "max_pixels": str(limits.pixels),
+        "probesize": str(limits.probe_bytes), "max_streams": str(_MOST_STREAMS), "max_pixels": str(limits.decoder_pixels),
     }  # fmt: skip
     try:
         with media_errors("reading the source"):

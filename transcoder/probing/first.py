@@ -12,9 +12,9 @@ import av.error
 import av.video
 from av.packet import Packet
 
-from transcoder.errors import UnsupportedMediaError
 from transcoder.limits import Limits
 from transcoder.media import SourceClock
+from transcoder.probing.decoding import decode, prepare
 from transcoder.source import media_errors, open_source, packets
 
 __all__ = ["First", "first_frames"]
@@ -55,11 +55,10 @@ def first_frames(file: BinaryIO, indices: Sequence[int], clock: SourceClock, lim
     with open_source(file, limits) as container, media_errors("reading the source"):
         streams = [container.streams[index] for index in indices]
         for stream in streams:
-            stream.codec_context.thread_count = 1
             if isinstance(stream, av.video.VideoStream):
-                context = stream.codec_context
-                check_size(context.width, context.height, limits)
-                context.options = {**context.options, "max_pixels": str(limits.pixels)}
+                prepare(stream.codec_context, limits)
+            else:
+                stream.codec_context.thread_count = 1
         size = 0
         for packet in packets(container, *streams, clock=clock):
             own = waiting.get(packet.stream_index)
@@ -76,22 +75,15 @@ def first_frames(file: BinaryIO, indices: Sequence[int], clock: SourceClock, lim
     return found
 
 
-def check_size(width: int, height: int, limits: Limits) -> None:
-    """Errors: UnsupportedMediaError where a picture is larger than allowed."""
-    if width * height > limits.pixels:
-        raise UnsupportedMediaError(f"a picture of {width}x{height} is larger than the allowed {limits.pixels} pixels")
-
-
 def _decode(own: First, stream: Any, packet: Packet[Any] | None, limits: Limits) -> bool:
     context = stream.codec_context
     try:
-        frames = context.decode(packet)
+        frames = decode(context, packet, limits)
     except av.error.FFmpegError as error:
         own.reason = f"nothing in it can be decoded ({error.strerror})"
         return False
     for frame in frames:
         if isinstance(frame, av.VideoFrame):
-            check_size(frame.width, frame.height, limits)
             own.reordered, own.field_order = context.reorder_depth, context.field_order
         elif not frame.samples:
             continue

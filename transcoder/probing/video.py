@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
+from operator import attrgetter
 from typing import BinaryIO
 
 import av
@@ -14,12 +16,12 @@ import av.stream
 import av.video
 
 from transcoder.codecs import codec_name
-from transcoder.errors import UnsupportedMediaError
 from transcoder.limits import Limits
 from transcoder.media import Keyframe, SourceClock, VideoStream
 from transcoder.probing import fields, picture
+from transcoder.probing.decoding import decode, prepare
 from transcoder.probing.described import Described
-from transcoder.probing.first import First, check_size
+from transcoder.probing.first import First
 from transcoder.probing.survey import StreamSurvey
 from transcoder.probing.timing import FirstPicture, PictureTimes, picture_times
 from transcoder.source import media_errors, open_source, packets, rewind
@@ -80,6 +82,7 @@ class VideoProbe:
                 f"Dolby Vision without a base layer (profile {vision.profile}): its pictures have a colour space that "
                 "only a licensed decoder can show"
             )
+        self._check_tail(clock)
         shown = FirstPicture(self._first.pts, self._first.dts, self._first.reordered)
         times = picture_times(self._own, stream.time_base, shown, stream.guessed_rate, self._limits)
         far = _farthest([keyframe.pts for keyframe in self._own.keyframes], times) * stream.time_base
@@ -106,6 +109,33 @@ class VideoProbe:
             constant_frame_rate=times.constant, keyframes=self._keyframes(times), gaps=times.gaps,
             default=bool(stream.disposition & av.stream.Disposition.default), stamping=times.stamping,
         )  # fmt: skip
+
+    def _check_tail(self, clock: SourceClock) -> None:
+        """Where a source breaks off in a packet, only decoding tells whether that one still shows something."""
+        own = self._own
+        if not (own.last_corrupt and own.pts) or own.unstamped:
+            return
+        shown: set[int | None] = set()
+        with self._decoding() as (container, stream):
+            context = stream.codec_context
+            last = max(own.keyframes, default=None, key=attrgetter("dts"))
+            for packet in chain(packets(container, stream, clock=clock, start=last), (None,)):
+                try:
+                    shown |= {frame.pts for frame in decode(context, packet, self._limits)}
+                except av.error.FFmpegError:
+                    continue
+        if shown and own.pts[-1] not in shown:
+            own.pts.pop()
+            own.dts.pop()
+
+    @contextmanager
+    def _decoding(self) -> Iterator[tuple[av.container.InputContainer, av.video.VideoStream]]:
+        """The source, opened once more, with the stream's decoder within its limits."""
+        with open_source(self._file, self._limits) as container, media_errors("looking at the pictures"):
+            stream = container.streams[self._stream.index]
+            assert isinstance(stream, av.video.VideoStream)
+            prepare(stream.codec_context, self._limits)
+            yield container, stream
 
     def _size(self, frame: av.VideoFrame) -> tuple[int, int, tuple[int, int, int, int]]:
         """Width, height and what is cut off, where the container says so and something is left."""
@@ -144,15 +174,10 @@ class VideoProbe:
         """Some consecutive pictures each, in some places of the title."""
         known = self._own.keyframes
         chosen = [known[number * len(known) // _SPOTS] for number in range(_SPOTS)] if len(known) > _SPOTS else known
-        with open_source(self._file, self._limits) as container, media_errors("looking at the pictures"):
-            stream = container.streams[self._stream.index]
-            assert isinstance(stream, av.video.VideoStream)
-            context = stream.codec_context
-            context.thread_count = 1
-            context.options = {**context.options, "max_pixels": str(self._limits.pixels)}
+        with self._decoding() as (container, stream):
             starts: list[Keyframe | None] = [*chosen] or [None]
             for start in starts:
-                context.flush_buffers()
+                stream.codec_context.flush_buffers()
                 if start is None:
                     rewind(container)
                 yield self._pictures(container, stream, clock, start)
@@ -167,14 +192,11 @@ class VideoProbe:
         found: list[fields.Luma] = []
         for number, packet in enumerate(packets(container, stream, clock=clock, start=start)):
             try:
-                for frame in stream.codec_context.decode(packet):
-                    check_size(frame.width, frame.height, self._limits)
+                for frame in decode(stream.codec_context, packet, self._limits):
                     if frame.is_corrupt:
                         found.clear()  # what is mended shows nothing, nor do pictures that do not follow each other
                     else:
                         found.append(fields.luma(frame))
-            except av.error.MemoryError as error:
-                raise UnsupportedMediaError("a picture needs more memory than is allowed") from error
             except av.error.FFmpegError:
                 continue
             if len(found) >= fields.SPOT_PICTURES or number >= _SPOT_PACKETS:
