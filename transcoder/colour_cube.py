@@ -9,8 +9,8 @@ A table of 65 code values a component is computed from the definitions and looke
 2. From high to standard range, highlights are rolled off: the largest of red, green and blue goes through the EETF of
    ITU-R BT.2390 (5.4.1), from the source's peak to diffuse white, and the other two are scaled with it, so that hues
    stay.
-3. The primaries are changed in linear light (SMPTE RP 177). What lies outside the new gamut moves straight towards the
-   grey of its own luminance until it is inside.
+3. The primaries are changed in linear light (SMPTE RP 177). What lies outside the new gamut is clipped, component by
+   component (ITU-R BT.2407, hard clipping): saturated colours stay saturated.
 4. Light becomes code values again, by the inverse of 1.
 """
 
@@ -96,12 +96,8 @@ def convert(codes: Array, source: Colour, target: Colour, peak: int) -> Array:
         light = _rolled_off(light, float(peak) if source.hdr == "pq" else _HLG_PEAK)
     if source.primaries != target.primaries:
         matrix = np.linalg.inv(_to_xyz(target.primaries)) @ _to_xyz(source.primaries)
-        light = _inside(light @ matrix.T, _to_xyz(target.primaries)[1], _ceiling(target))
+        light = np.maximum(light @ matrix.T, 0)
     return np.clip(_from_light(light, target.transfer), 0.0, 1.0)
-
-
-def _ceiling(colour: Colour) -> float:
-    return {"pq": 10_000.0, "hlg": _HLG_PEAK}.get(colour.hdr or "", _WHITE)
 
 
 def pq_eotf(codes: Array) -> Array:
@@ -187,17 +183,6 @@ def _rolled_off(light: Array, peak: float) -> Array:
     rolled = pq_eotf(np.where(code < knee, code, spline) * scale)
     made: Array = np.clip(light, 0, peak) * (rolled / np.maximum(largest, 1e-9))[..., None]
     return made
-
-
-def _inside(light: Array, weights: Array, ceiling: float) -> Array:
-    """Towards the grey of its own luminance, as little as it takes to have all components from 0 to `ceiling`."""
-    grey = np.clip(light @ weights, 0, ceiling)[..., None]
-    away = light - grey
-    room = np.where(away > 0, ceiling - grey, grey)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        keep = np.where(np.abs(away) > 1e-12, room / np.abs(away), 1.0).min(axis=-1, keepdims=True)
-    inside: Array = grey + away * np.minimum(keep, 1.0)
-    return inside
 
 
 def _to_xyz(primaries: int) -> Array:
