@@ -24,7 +24,7 @@ from transcoder.probing.described import Described
 from transcoder.probing.first import First
 from transcoder.probing.survey import StreamSurvey
 from transcoder.probing.timing import FirstPicture, PictureTimes, picture_times
-from transcoder.source import media_errors, open_source, packets, rewind
+from transcoder.source import media_errors, open_source, packets
 
 __all__ = ["VideoProbe"]
 
@@ -178,8 +178,6 @@ class VideoProbe:
             starts: list[Keyframe | None] = [*chosen] or [None]
             for start in starts:
                 stream.codec_context.flush_buffers()
-                if start is None:
-                    rewind(container)
                 yield self._pictures(container, stream, clock, start)
 
     def _pictures(
