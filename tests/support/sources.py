@@ -15,7 +15,7 @@ _X264 = "-c:v libx264 -preset veryfast"
 _X265 = "-c:v libx265 -preset ultrafast"
 _OPEN_HEVC = f"{_X265} -x265-params log-level=error:open-gop=1:bframes=4:keyint=40:min-keyint=40"
 _FOUR = "-pix_fmt yuv422p10le"
-_UNEVEN = "-vf select='not(between(t,2,4.3))*not(mod(n,7)-mod(n,3))' -fps_mode vfr"
+_UNEVEN = "-vf select='not(between(t,1.5,4.1))*lt(mod(n*5,13),8)' -fps_mode vfr"
 _VPX = "-g 40 -auto-alt-ref 1 -lag-in-frames 16 -b:v 500k -cpu-used 8"
 
 SOURCES: dict[str, tuple[str, str]] = {
