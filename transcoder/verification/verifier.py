@@ -11,6 +11,8 @@ from transcoder.plan import Plan
 from transcoder.text.cues import Cue
 from transcoder.verification import (
     audio,
+    buffering,
+    colour,
     committed,
     decoded,
     files,
@@ -41,6 +43,8 @@ _OF_EACH_TRACK: tuple[Callable[[PublishedTitle, Track, Findings], None], ...] = 
 _OF_THE_TITLE: tuple[Callable[[PublishedTitle, Findings], None], ...] = (
     video.check_pictures,
     source_times.check_source_times,
+    colour.check_colour,
+    buffering.check_buffering,
     audio.check_sound,
     trick.check_trick,
     text.check_text,
