@@ -198,9 +198,14 @@ def _key(signal: Signal) -> str:
 def _audio_group(package: Package, group: AudioGroup) -> list[str]:
     """EXT-X-MEDIA of one group (RFC 8216bis, 4.4.6.1). A track has one name in all groups."""
     lines = []
+    known = {(audio.language, audio.roles) for audio in group.members if audio.default}
     for audio, name in zip(group.members, _names(audio_groups(package)[0].members), strict=True):
-        chosen = "NO" if "commentary" in audio.roles and not audio.default else "YES"
-        attributes = ["TYPE=AUDIO", f'GROUP-ID="{group.id}"', *_described(audio, name), f"AUTOSELECT={chosen}"]
+        # One of each language and purpose is chosen without being asked for; never a commentary.
+        kind = (audio.language, audio.roles)
+        chosen = audio.default or not (kind in known or "commentary" in audio.roles)
+        known.add(kind)
+        selected = f"AUTOSELECT={'YES' if chosen else 'NO'}"
+        attributes = ["TYPE=AUDIO", f'GROUP-ID="{group.id}"', *_described(audio, name), selected]
         purposes = [_PURPOSES[role] for role in audio.roles if role in _PURPOSES]
         if purposes:
             attributes.append(f'CHARACTERISTICS="{",".join(purposes)}"')

@@ -96,3 +96,9 @@ def test_an_adaptation_set_a_track_and_encoding(package: Package) -> None:
     assert channels == ["2", "2", "6", "6", "1", "1"]
     names = [etree.QName(child).localname for child in sets[3]]
     assert names == ["Accessibility", "Role", "Role", "SegmentTemplate", "Representation", "Representation"]
+
+
+def test_one_of_two_alike_is_chosen_by_itself(package: Package) -> None:
+    alike = [one.model_copy(update={"language": "en", "roles": ()}) for one in package.audio]
+    media = m3u8.loads(hls.multivariant(package.model_copy(update={"renditions": (*package.video, *alike)}))).media
+    assert {(one.name, one.autoselect) for one in media} == {("en", "YES"), ("en (a1)", "NO")}
