@@ -17,7 +17,7 @@ from transcoder.errors import UnsupportedMediaError
 from transcoder.media import SAMPLE_RATES
 from transcoder.sound.timeline import Heard
 from transcoder.sound.tracks import AudioTrack
-from transcoder.source import open_source, packets
+from transcoder.source import media_errors, open_source, packets
 
 __all__ = ["Damage", "decoded", "title_time"]
 
@@ -72,10 +72,10 @@ def decoded(
 ) -> Iterator[Heard]:
     """The frames of a track. What is damaged is added to `damage`, other packets go to `each`.
 
-    A frame without a time follows the one before it; one that comes before any time is known is left out. Errors:
-    UnsupportedMediaError where a frame is not one that can be resampled.
+    A frame without a time follows the one before it; one that comes before any time is known is left out. One that
+    cannot be resampled is damage too.
     """
-    with open_source(file) as container:
+    with open_source(file) as container, media_errors("decoding the sound"):
         stream = _sound_stream(container, track.stream_index)
         damaged, following = False, None
         for packet in chain(packets(container, stream, clock=track.clock), (None,)):
@@ -83,8 +83,8 @@ def decoded(
                 frames = stream.codec_context.decode(packet)
             except av.error.EOFError:
                 continue
-            except av.error.MemoryError as error:
-                raise UnsupportedMediaError("decoding the sound needs more memory than is allowed") from error
+            except av.error.MemoryError:
+                raise
             except av.error.FFmpegError:
                 damaged = True
                 damage.add(title_time(packet, origin) if packet else following)
@@ -96,15 +96,16 @@ def decoded(
                     following = frame.pts * frame.time_base - origin
                 if following is None or not frame.samples:
                     continue
-                heard = Heard(_allowed(frame), following, damaged)
+                if not _usable(frame):
+                    damaged = True
+                    damage.add(following)
+                    continue
+                heard = Heard(frame, following, damaged)
                 damaged, following = False, heard.end
                 yield heard
 
 
-def _allowed(frame: av.AudioFrame) -> av.AudioFrame:
-    """The frame, of a rate and a length that can be resampled. Errors: UnsupportedMediaError."""
-    if frame.sample_rate not in SAMPLE_RATES:
-        raise UnsupportedMediaError(f"a sound with {frame.sample_rate} samples a second is not supported")
-    if frame.samples > _LONGEST_FRAME_SECONDS * frame.sample_rate:
-        raise UnsupportedMediaError(f"a packet holds more than {_LONGEST_FRAME_SECONDS} seconds of sound")
-    return frame
+def _usable(frame: av.AudioFrame) -> bool:
+    """Whether a frame has a rate and a length that can be resampled."""
+    rate = frame.sample_rate
+    return rate in SAMPLE_RATES and frame.samples <= _LONGEST_FRAME_SECONDS * rate

@@ -60,7 +60,7 @@ def encode_track(
     loudness is asked for, the track is decoded twice: first to measure it. A track of which nothing can be decoded
     has parts without files, and a warning.
 
-    Errors: UnsupportedMediaError where the sound is of a kind that cannot be resampled.
+    Errors: UnsupportedMediaError where the source cannot be read, or the sound not be passed through.
     """
     end, damage = max(chunks[-1].end, track.end), Damage()
     gains: dict[Mix, float] = {}
