@@ -39,14 +39,34 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"SMK", "Smacker video"),
 )
 
+_SUPPORTED: tuple[tuple[int, bytes, str], ...] = (
+    (4, b"ftyp", "MP4 or QuickTime"),
+    (4, b"moov", "QuickTime"),
+    (4, b"mdat", "QuickTime"),
+    (0, b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
+    (8, b"AVI ", "AVI"),
+    (0, b"FLV\x01", "FLV"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "ASF"),
+    (0, b"OggS", "Ogg"),
+    (0, b"\x06\x0e\x2b\x34", "MXF"),
+    (0, b"\0\0\1\xba", "an MPEG program stream"),
+)
+
 _XML = (("<MPD", "a DASH manifest"), ("<SmoothStreamingMedia", "a Smooth Streaming manifest"), ("<html", "a web page"))
 
 
 def unknown_container(head: bytes) -> str:
     """Why a file that begins with these bytes is refused."""
-    what = next((name for at, magic, name in _SIGNATURES if head[at : at + len(magic)] == magic), None) or _text(head)
-    known = f": it is {what}" if what else ""
-    return f"the content is not one of the supported containers{known}"
+    what = _named(head, _SIGNATURES)
+    container = None if what else _named(head, _SUPPORTED)
+    if container:
+        return f"the source begins as {container} does, and cannot be read: it is damaged, or cut off before its index"
+    known = what or _text(head)
+    return f"the content is not one of the supported containers{f': it is {known}' if known else ''}"
+
+
+def _named(head: bytes, signatures: tuple[tuple[int, bytes, str], ...]) -> str | None:
+    return next((name for at, magic, name in signatures if head[at : at + len(magic)] == magic), None)
 
 
 def _text(head: bytes) -> str | None:

@@ -49,6 +49,11 @@ def test_a_refusal_says_what_the_file_is(data: bytes, what: str) -> None:
     assert what in refusal(data)
 
 
+@pytest.mark.parametrize("name", ["mp4 h264 aac", "mkv ffv1 flac", "avi huffyuv", "asf wmv2 wmav2", "ogg theora flac"])
+def test_a_source_without_its_index_is_not_called_unknown(name: str) -> None:
+    assert "damaged, or cut off" in refusal(corpus.sample(name).read_bytes()[:40])
+
+
 @pytest.mark.parametrize("image", ["png", "mjpeg", "gif", "bmp"])
 def test_pictures_that_somebody_calls_a_film(image: str) -> None:
     still = ffmpeg.run(
