@@ -98,6 +98,11 @@ class SourcePictures:
                 return chain((picture for picture in (shown, following) if picture is not None), decoded)
         raise AssertionError("the last start is final")
 
+    @property
+    def begun_at(self) -> Keyframe | None:
+        """The keyframe that decoding began at; None where it was the source's beginning."""
+        return self._start.keyframe
+
     def read_until(self, pts: int | None) -> None:
         """Read on, without decoding, until all packets before `pts`, or all there are, have been seen."""
         for packet in self._start.packets:

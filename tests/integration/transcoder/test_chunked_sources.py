@@ -9,14 +9,17 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 from support import ffmpeg, sources
 from support.recording import LADDER, Recorded, record, record_title
 
-from transcoder.chunk import EncodedChunk
+from transcoder.chunk import EncodedChunk, seek_points
 from transcoder.ladder import Ladder
-from transcoder.plan import Chunk, Plan
+from transcoder.pictures import SourcePictures
+from transcoder.plan import Chunk, Plan, plan_title
 from transcoder.probe import probe
+from transcoder.source import open_source
 
 
 def recorded(
@@ -46,6 +49,28 @@ def test_chunks_show_what_one_decoder_yields(name: str) -> None:
     assert plan.video.frame_count == len(expected)
     assert sum(chunk.lost for chunk in chunks) == 0
     assert not any(chunk.repeated or chunk.mended or chunk.warnings for chunk in chunks)
+
+
+@pytest.mark.parametrize("name", sources.SOURCES)
+def test_no_chunk_is_decoded_from_the_beginning(name: str) -> None:
+    with sources.cached(name).open("rb") as file:
+        media = probe(file)
+        plan = plan_title(media, LADDER, slots=4)
+        track, stream = plan.video, media.main_video
+        assert track is not None and stream is not None
+        for chunk in plan.chunks[1:]:
+            with open_source(file) as container:
+                decoded = container.streams[stream.index]
+                assert isinstance(decoded, av.VideoStream)
+                source = SourcePictures(
+                    container, decoded, first_pts=track.pts(chunk.start), seek=seek_points(stream, track, chunk),
+                    max_pixels=100_000, clock=track.clock, stamping=track.stamping,
+                )  # fmt: skip
+                pts, _ = next(iter(source))
+                begun = source.begun_at
+            assert begun is not None
+            assert begun.pts <= pts <= track.pts(chunk.start)
+            assert begun in stream.keyframes
 
 
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(10)], ids="{} per s".format)

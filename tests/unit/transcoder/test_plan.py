@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transcoder.chunk import seek_points
 from transcoder.errors import UnsupportedMediaError
 from transcoder.ladder import BUILT_IN
-from transcoder.media import AudioStream, MediaInfo, OtherStream, VideoStream
+from transcoder.media import AudioStream, Keyframe, MediaInfo, OtherStream, VideoStream
 from transcoder.plan import LARGEST_CHUNK, LONGEST_SEGMENT_SECONDS, Chunk, extend, plan_title, quarter
 
 RATES = st.one_of(
@@ -110,6 +111,21 @@ def test_boundaries_are_frames_of_the_nominal_rate(rate: Fraction, duration: Fra
     chunks = extend((), quarter(rate, 4), duration, ended=True, slots=2)
     boundaries = [segment.start for chunk in chunks for segment in chunk.segments]
     assert all((boundary * rate).denominator == 1 for boundary in boundaries)
+
+
+@given(times=st.lists(st.integers(-5000, 70_000), unique=True, max_size=40), start=st.integers(-5000, 5000))
+def test_decoding_begins_at_the_keyframes_before_a_chunk(times: list[int], start: int) -> None:
+    info = media(Fraction(25), 60 * 25, start_pts=start)
+    stream = info.main_video
+    assert stream is not None
+    keyframes = tuple(Keyframe(pts=pts, dts=pts - 2) for pts in sorted(times))
+    plan = plan_title(info, BUILT_IN["h264"], slots=2)
+    assert plan.video is not None
+    for chunk in plan.chunks:
+        found = seek_points(stream.model_copy(update={"keyframes": keyframes}), plan.video, chunk)
+        before = [keyframe for keyframe in keyframes if plan.video.seconds(keyframe.pts) <= chunk.start]
+        assert list(found) == (before[::-1][: len(found)] if chunk.index else [])
+        assert found or not before or not chunk.index
 
 
 @pytest.mark.parametrize(
