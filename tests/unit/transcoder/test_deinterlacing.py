@@ -2,73 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-import av
-import av.video
 import pytest
 from support import ffmpeg
+from support.recording import LADDER, record_title
 
-from transcoder.chunk import encode_chunk, seek_points
-from transcoder.ladder import Deinterlacing, Ladder, VideoRung
-from transcoder.plan import Chunk, VideoTrack, plan_title
+from transcoder.ladder import Deinterlacing, FrameRate
 from transcoder.probe import probe
-from transcoder.quality import PictureQuality
 
 
-class RawLane:
-    """A lane whose encoder keeps the hash of every picture that it is given."""
-
-    name = "raw"
-    quality: Mapping[str, tuple[PictureQuality, ...]] = {}
-
-    def __init__(self) -> None:
-        self.digests: list[str] = []
-
-    def prepare(self, stream: av.video.VideoStream, threads: int) -> None:
-        stream.codec_context.thread_count = threads
-
-    def passes(self, track: VideoTrack) -> tuple[VideoTrack, ...]:
-        return (track,)
-
-    def open(self, track: VideoTrack, chunk: Chunk, folder: Path, *, last: bool, threads: int) -> RawLane:
-        return self
-
-    def encode(self, frame: av.VideoFrame, tick: int, *, starts_segment: bool) -> None:
-        rows = (
-            bytes(plane)[row * plane.line_size : row * plane.line_size + plane.width]
-            for plane in frame.planes
-            for row in range(plane.height)
-        )
-        self.digests.append(hashlib.md5(b"".join(rows), usedforsecurity=False).hexdigest())
-
-    def finish(self, end: int) -> dict[str, Path]:
-        return {}
-
-    def abort(self) -> None:
-        self.digests.clear()
-
-
-def digests(source: Path, deinterlace: Deinterlacing) -> list[str]:
+def digests(source: Path, deinterlace: Deinterlacing, *, frame_rate: FrameRate = "source", slots: int = 4) -> list[str]:
     """The pictures of all chunks of a source, as they reach the encoders."""
-    rung = VideoRung(id="v", height=144, max_bitrate=1_000_000, buffer=1_000_000)
-    ladder = Ladder(name="one", segment_seconds=1, deinterlace=deinterlace, video=(rung,))
-    found = []
+    ladder = LADDER.model_copy(update={"deinterlace": deinterlace, "frame_rate": frame_rate})
     with source.open("rb") as file:
-        media = probe(file)
-        plan = plan_title(media, ladder, slots=2)
-        assert plan.video is not None and media.main_video is not None and len(plan.chunks) > 4
-        for chunk in plan.chunks:
-            lane = RawLane()
-            encode_chunk(
-                file, plan.video, chunk, source.parent, lane=lane, following=plan.following(chunk),
-                seek=seek_points(media.main_video, plan.video, chunk),
-            )  # fmt: skip
-            found += lane.digests
-    return found
+        plan, _, pictures = record_title(file, probe(file), ladder, slots=slots)
+    assert len(plan.chunks) > 4
+    return [picture.digest for picture in pictures]
 
 
 def interlaced(path: Path, order: Literal["tff", "bff"], *codec: str) -> Path:
@@ -107,3 +59,14 @@ def test_never_means_never(tmp_path: Path) -> None:
     file, order, codec = SOURCES["H.264"]
     source = interlaced(tmp_path / file, order, *codec)
     assert digests(source, "never") == [frame.digest for frame in ffmpeg.decode_frames(source)]
+
+
+def test_a_constant_rate_repeats_deinterlaced_pictures(tmp_path: Path) -> None:
+    """Picture n is the last whose time is not after n / 30, wherever the cuts are: and it knows its own neighbours."""
+    file, order, codec = SOURCES["H.264"]
+    source = interlaced(tmp_path / file, order, *codec)
+    once = digests(source, "always")
+    # The nearest place to k / 25 at 30 pictures a second is the whole number nearest to 1.2 k.
+    places = [int(Fraction(6 * number, 5) + Fraction(1, 2)) for number in range(len(once))]
+    shown = [sum(place <= number for place in places) - 1 for number in range(120)]
+    assert digests(source, "always", frame_rate=Fraction(30)) == [once[number] for number in shown]
