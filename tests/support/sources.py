@@ -60,6 +60,11 @@ SOURCES: dict[str, tuple[str, str]] = {
     "mjpeg-avi": ("avi", "-c:v mjpeg -pix_fmt yuvj420p"),
     "mjpeg-mov": ("mov", "-c:v mjpeg -pix_fmt yuvj420p"),
     "theora-ogv": ("ogv", "-c:v libtheora -g 40 -b:v 500k"),
+    "h264-fragments-mp4": ("mp4", f"{_X264} -g 40 -bf 2 -movflags frag_keyframe+empty_moov"),
+    "h264-microseconds-mov": ("mov", f"{_X264} -g 40 -bf 2 -video_track_timescale 1000000"),
+    "h264-raw": ("h264", f"{_X264} -g 40 -bf 3"),
+    "mpeg2-raw": ("m2v", "-c:v mpeg2video -g 12 -bf 2"),
+    "vp8-ivf": ("ivf", f"-c:v libvpx {_VPX}"),
     "ntsc-avi": ("avi", f"-r 30000/1001 {_X264} -g 60 -bf 2"),
 }
 """By name: the ending of the file, and FFmpeg's arguments for a moving picture of 5 s, 160x96 at 25 a second."""
