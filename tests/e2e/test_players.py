@@ -82,3 +82,31 @@ def test_the_clicks_stay_with_the_pictures(package: Path) -> None:
     # The first 21 ms of a title fade in (docs/adr/0004), and with them the click at 0.
     assert [round(time) for time in heard] == list(range(1, 12))
     assert all(abs(time - round(time)) <= AUDIO_FRAME for time in heard)
+
+
+@pytest.mark.parametrize("manifest", ["dash/manifest.mpd", "hls/master.m3u8"])
+async def test_fast_forward_has_keyframes(origin: str, manifest: str) -> None:
+    async with play(f"{origin}/{manifest}", player="shaka", until=0.5) as playing:
+        rungs = await playing.page.evaluate(
+            "() => window.bench.player.getManifest().variants.map((own) => own.video.trickModeVideo?.originalId)"
+        )
+        await playing.page.evaluate("() => window.bench.player.trickPlay(4)")
+        assert rungs
+        assert {Path(rung or "").stem for rung in rungs} == {"trick"}
+        await playing.until(LAST_SEGMENT_SECONDS)
+        assert await playing.errors() == ()
+
+
+@pytest.mark.parametrize("manifest", ["dash/manifest.mpd", "hls/master.m3u8"])
+async def test_a_seek_bar_gets_its_pictures(origin: str, manifest: str) -> None:
+    async with play(f"{origin}/{manifest}", player="shaka", until=0.5) as playing:
+        found = await playing.page.evaluate(
+            """async () => {
+              const { player } = window.bench;
+              const [track] = player.getImageTracks();
+              const picture = await player.getThumbnails(track.id, 5.2);
+              return [picture.uris[0], picture.positionX, picture.positionY, picture.width, picture.height];
+            }"""
+        )
+    # One picture every two seconds, five in a row: the third stands for what follows 4 s.
+    assert found == [f"{origin}/thumbnails/sprite-1.jpg", 320, 0, 160, 90]

@@ -95,9 +95,11 @@ def decode_frames(
 
     Times are the demuxer's own: nothing is dropped, repeated or moved. `filters` is run over pictures.
     """
+    # FFmpeg's DASH demuxer takes WebVTT files, but not their names.
+    names = ["-allowed_extensions", "ALL"] if str(source).endswith(".mpd") else []
     output = run(
         [
-            "-copyts", "-i", str(source), "-map", f"0:{stream}", *(["-vf", filters] if filters else []),
+            "-copyts", *names, "-i", str(source), "-map", f"0:{stream}", *(["-vf", filters] if filters else []),
             "-fps_mode:v", "passthrough", "-enc_time_base:v", "demux", "-f", "framemd5", "-",
         ],
         exe=exe,
@@ -113,7 +115,11 @@ def stored_frames(
 
     Errors: DecodeError where nothing comes out.
     """
-    timing = ["-vf", f"setpts=PTS-STARTPTS,fps={rate}"] if rate else ["-fps_mode:v", "passthrough", "-enc_time_base:v", "demux"]
+    timing = (
+        ["-vf", f"setpts=PTS-STARTPTS,fps={rate}"]
+        if rate
+        else ["-fps_mode:v", "passthrough", "-enc_time_base:v", "demux"]
+    )
     done = subprocess.run(
         [
             exe, "-hide_banner", "-nostdin", "-v", "error", "-copyts", "-noautorotate", "-i", str(source),

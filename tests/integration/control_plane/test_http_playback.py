@@ -32,6 +32,7 @@ async def playable(doors: Doors) -> dict[str, Any]:
     doors.store.create(f"{prefix}hls/master.m3u8", b"#EXTM3U\n")
     doors.store.create(f"{prefix}dash/manifest.mpd", b"<MPD/>")
     doors.store.create(f"{prefix}cmaf/v240/1.m4s", bytes(range(256)) * 4096)
+    doors.store.create(f"{prefix}text/s0/1.vtt", b"WEBVTT\n")
     doors.store.create(f"{prefix}attempts/secret.mp4", b"x")
     await ledger.publish(Publication(segments=1))
     answer = await doors.client.get(f"/v1/videos/{created['videoId']}/playback")
@@ -49,6 +50,15 @@ async def test_the_way_to_the_streams(doors: Doors, playable: dict[str, Any]) ->
     assert hls.headers["cache-control"] == dash.headers["cache-control"] == "no-cache"
     assert hls.headers["access-control-allow-origin"] == "*"
     assert {"ETag", "Content-Range", "Date"} <= set(hls.headers["access-control-expose-headers"].split(", "))
+
+
+async def test_text_comes_as_text_and_for_good(doors: Doors, playable: dict[str, Any]) -> None:
+    token_path = playable["hlsUrl"].replace("hls/master.m3u8", "text/s0/1.vtt")
+    for path in (token_path, f"/v1/videos/{playable['videoId']}/text/s0/1.vtt"):
+        answer = await doors.client.get(path)
+        assert (answer.status_code, answer.text) == (200, "WEBVTT\n")
+        assert answer.headers["content-type"].startswith("text/vtt")
+        assert "immutable" in answer.headers["cache-control"]
 
 
 async def test_a_segment_whole_in_part_and_not_at_all(doors: Doors, playable: dict[str, Any]) -> None:

@@ -71,6 +71,11 @@ def test_ffmpeg_reads_the_text_of_hls(text_title: titles.Title, tmp_path: Path) 
     assert "00:00:04,100 --> 00:00:04,800\nlate\n" in out.read_text()
 
 
+def test_ffmpeg_reads_the_pictures_of_dash_beside_text(text_title: titles.Title) -> None:
+    manifest = text_title.folder / "dash/manifest.mpd"
+    assert len(ffmpeg.decode_frames(manifest, "v:0")) == 98
+
+
 def test_a_growing_title_shows_text_as_far_as_its_pictures(text_title: titles.Title) -> None:
     package = text_title.package(final=False, chunks=2)
     assert [len(own.segments) for own in package.renditions] == [2] * 5
