@@ -80,12 +80,14 @@ def decoded(master: str) -> tuple[list[int], list[int]]:
 
 
 def frames_of(source: Path) -> int:
-    """Frames in the largest picture stream of the source, by the same independent decoder."""
+    """Frames in the largest picture stream of the source, by the same independent decoder; 0 where it has none."""
     streams = [
         stream
         for stream in ffmpeg.ffprobe_json(source)["streams"]
         if stream["codec_type"] == "video" and not stream["disposition"]["attached_pic"]
     ]
+    if not streams:
+        return 0
     largest = max(streams, key=lambda stream: stream["width"] * stream["height"])
     return len(ffmpeg.decode_frames(source, str(largest["index"])))
 
@@ -148,7 +150,7 @@ def main() -> int:
     ready = outcome.video["status"] == "READY"
     kinds = [rendition["kind"] for rendition in outcome.job["renditions"]]
     complete = (len(frames), len(samples)) == (kinds.count("video"), kinds.count("audio"))
-    whole = complete and bool(frames) and all(count == expected for count in frames) and all(samples)
+    whole = complete and bool(kinds) and all(count == expected for count in frames) and all(samples)
     console.print("[green]every rendition decodes in full" if ready and whole else "[red]the package is not whole")
     return 0 if ready and whole else CHECK_FAILED
 

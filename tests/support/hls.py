@@ -18,7 +18,7 @@ __all__ = ["MediaPlaylists", "fetch_first_segments", "media_playlists", "segment
 
 @dataclass(frozen=True)
 class MediaPlaylists:
-    """Paths or URLs of the media playlists, in the order of the multivariant playlist."""
+    """Paths or URLs of the media playlists, each once: video in the multivariant playlist's order, audio by name."""
 
     video: tuple[str, ...]
     audio: tuple[str, ...]
@@ -27,9 +27,12 @@ class MediaPlaylists:
 def media_playlists(master: str | Path) -> MediaPlaylists:
     """Read a multivariant playlist from a path or a URL."""
     document = m3u8.loads(_text(master))
+    # A picture comes with every audio group, a sound may be in several; a variant without a size is sound alone.
+    video = dict.fromkeys(own.uri for own in document.playlists if own.stream_info.resolution)
+    audio = {own.uri for own in document.media if own.type == "AUDIO"}
     return MediaPlaylists(
-        video=tuple(_join(master, playlist.uri) for playlist in document.playlists),
-        audio=tuple(_join(master, media.uri) for media in document.media if media.type == "AUDIO"),
+        video=tuple(_join(master, uri) for uri in video),
+        audio=tuple(_join(master, uri) for uri in sorted(audio, key=lambda uri: uri.removesuffix(".m3u8"))),
     )
 
 
