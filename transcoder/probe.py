@@ -29,7 +29,16 @@ from transcoder.text.reader import describe
 
 __all__ = ["Limits", "probe"]
 
-_STILL = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+_STILL = (
+    av.stream.Disposition.attached_pic
+    | av.stream.Disposition.timed_thumbnails
+    | av.stream.Disposition.still_image
+    | av.stream.Disposition.dependent
+)
+"""Pictures that are no video: covers, thumbnails of chapters, photographs and their tiles."""
+
+_PHOTOGRAPHS = {"avif", "heic", "heix", "heim", "heis", "mif1"}
+"""Brands of ISO base media files that hold pictures, not films: ISO/IEC 23008-12, annexes B and L."""
 
 
 def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
@@ -47,6 +56,8 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
             raise UnsupportedMediaError(
                 f"the source has {len(container.streams)} streams; at most {limits.streams} are allowed"
             )
+        if container.metadata.get("major_brand") in _PHOTOGRAPHS:
+            raise UnsupportedMediaError("the source has only a still picture")
         check_container(container)
         found = survey(container, size, limits)
         check_streams(container, found, file)

@@ -21,6 +21,9 @@ GAP = Fraction(1, 5)
 
 _FALLBACK_RATE = Fraction(25)
 
+_SHORTEST_PICTURE, _LONGEST_PICTURE = Fraction(1, 120), 60
+"""Seconds that a single picture may say that it is shown."""
+
 _LONGEST_LAST_PICTURE = 10
 """So many pictures' time the last one may say that it lasts; more is taken for damage."""
 
@@ -72,6 +75,10 @@ def picture_times(
     stamps = np.unique(stamps[stamps >= first])
     if not len(stamps):
         stamps = np.array([first], np.int64)
+    if len(stamps) < 2:
+        # One picture has no rate: how long it says that it is shown, if that is a rate that anybody would choose.
+        shown = own.last_duration * base
+        guess = 1 / shown if _SHORTEST_PICTURE <= shown <= _LONGEST_PICTURE else min(guess, _FALLBACK_RATE)
     rate, constant = _frame_rate(stamps, base, guess)
     if rate > limits.frame_rate:
         raise UnsupportedMediaError(f"the source has {float(rate):.0f} pictures a second; {limits.frame_rate} at most")

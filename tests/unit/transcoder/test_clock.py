@@ -70,7 +70,7 @@ def test_joined_recordings_have_one_clock(codec: str, second: Fraction) -> None:
     assert Fraction(39, 10) < media.main_video.end - media.main_video.start < Fraction(41, 10)
 
 
-@pytest.mark.parametrize("codec", ["h264", "mpeg2"])
+@pytest.mark.parametrize("codec", TRANSPORT)
 def test_a_clock_that_wraps_goes_on(codec: str) -> None:
     wrap = Fraction(1 << 33, 90_000)
     whole = clip(codec, seconds=4, offset=wrap - 3)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support import clips, ffmpeg
 
+from transcoder.errors import UnsupportedMediaError
 from transcoder.media import Colour, ContentLight, MediaInfo, VideoStream
 from transcoder.probe import probe
 
@@ -68,7 +69,8 @@ def test_hdr10_says_how_it_was_mastered() -> None:
     assert found.mastering.green == (Fraction(13_250, 50_000), Fraction(34_500, 50_000))
     assert found.mastering.blue == (Fraction(7_500, 50_000), Fraction(3_000, 50_000))
     assert found.mastering.white == (Fraction(15_635, 50_000), Fraction(16_450, 50_000))
-    assert (found.mastering.min_luminance, found.mastering.max_luminance) == (Fraction(1, 200), 1000)
+    assert found.mastering.min_luminance == Fraction(1, 200)
+    assert found.mastering.max_luminance == 1000
 
 
 @pytest.mark.parametrize(
@@ -175,3 +177,22 @@ def test_a_picture_before_zero_and_a_late_first_picture(tmp_path: Path) -> None:
         assert found is not None
         frames = ffmpeg.decode_frames(path)
         assert (found.start, found.frame_count) == (frames[0].time, len(frames))
+
+
+@pytest.mark.parametrize("container", ["matroska", "mp4", "mpegts", "avi", "flv", "mov"])
+def test_a_single_picture_is_shown_for_a_while(container: str) -> None:
+    found = stream(*X264, "-pix_fmt", "yuv420p", "-frames:v", "1", *_fragmented(container), container=container)
+    assert found.frame_count == 1
+    assert 1 <= found.frame_rate <= 60
+    assert Fraction(1, 100) < found.end - found.start <= 1
+
+
+def _fragmented(container: str) -> list[str]:
+    return ["-movflags", "frag_keyframe+empty_moov"] if container in {"mp4", "mov"} else []
+
+
+def test_a_photograph_is_no_film(tmp_path: Path) -> None:
+    path = tmp_path / "photograph.avif"
+    ffmpeg.run([*PICTURES, "-frames:v", "1", "-c:v", "libaom-av1", "-still-picture", "1", "-cpu-used", "8", str(path)])
+    with pytest.raises(UnsupportedMediaError, match="still picture"):
+        probe(io.BytesIO(path.read_bytes()))
