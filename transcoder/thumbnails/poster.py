@@ -60,6 +60,9 @@ def make_poster(
     for still in stills(file, track, poster_times(duration), keyframes, size, folder, duration=duration):
         if still is not None and (best is None or detail(still.rgb) > best[0]):
             best = (detail(still.rgb), still)
+    if best is None and keyframes:
+        # No keyframe decodes: the first picture that anything can be made of has to do.
+        return make_poster(file, track, size, (), Fraction(0), folder)
     if best is None:
         raise UnsupportedMediaError("no picture can be decoded for the poster")
     return Poster(write_jpeg(best[1].rgb), *size, best[1].time)

@@ -107,3 +107,13 @@ def test_a_damaged_picture_is_replaced(tmp_path: Path) -> None:
     with path.open("rb") as file:
         sheets = list(make_sheets(file, plan.video, plan.thumbnails.sprites, (), plan.duration, tmp_path))
     assert len(sheets) == 1
+
+
+def test_a_poster_of_a_source_none_of_whose_keyframes_decodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transcoder.thumbnails.stills._DECODED_WHOLE_SECONDS", 0)
+    path = clips.cached(CLIP)
+    media, plan = planned(path)
+    lost = tuple(own.model_copy(update={"pts": 10**9, "dts": 10**9}) for own in media.main_video.keyframes)
+    with path.open("rb") as file:
+        poster = make_poster(file, plan.video, plan.thumbnails.poster, lost, plan.duration, tmp_path)
+    assert counter.read(luma(poster.data)) == poster.time == 0
