@@ -35,10 +35,11 @@ SHORTEST_SECONDS = 6
 def trick_rung(renditions: Sequence[Rendition], duration: Fraction) -> str | None:
     """The id of the rung whose keyframes are taken: the largest of few lines, or else the smallest. Pure.
 
-    None where the title, of so many seconds, is too short for trick play.
+    In a ladder of several codecs it is H.264's, which every player can show. None where the title, of so many seconds, is too short for trick play.
     """
     if duration < SHORTEST_SECONDS:
         return None
+    renditions = [own for own in renditions if own.codec == "h264"] or renditions
     few = [own for own in renditions if min(own.width, own.height) <= _LINES]
     by_size = sorted(few or renditions, key=lambda own: own.width * own.height)
     return by_size[-1 if few else 0].id if by_size else None
