@@ -35,7 +35,8 @@ SHORTEST_SECONDS = 6
 def trick_rung(renditions: Sequence[Rendition], duration: Fraction) -> str | None:
     """The id of the rung whose keyframes are taken: the largest of few lines, or else the smallest. Pure.
 
-    In a ladder of several codecs it is H.264's, which every player can show. None where the title, of so many seconds, is too short for trick play.
+    In a ladder of several codecs it is H.264's, which every player can show. None where the title, of so many seconds,
+    is too short for trick play.
     """
     if duration < SHORTEST_SECONDS:
         return None
