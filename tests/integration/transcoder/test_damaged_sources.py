@@ -89,9 +89,15 @@ def test_chunks_agree_on_what_is_left(case: str, tmp_path: Path) -> None:
         at_once, expected = record(file, media, plan, Chunk(index=0, segments=plan.segments), following=None)
     assert plan.video is not None and media.main_video is not None
     assert [picture.time for picture in pictures] == [picture.time for picture in expected]
-    different = [mine for mine, theirs in zip(pictures, expected, strict=True) if mine != theirs]
-    # What FFmpeg's JPEG decoder does not get to is whatever was in memory.
-    assert len(different) <= (plan.video.frame_count // 50 if media.main_video.codec == "mjpeg" else 0)
+    # What a decoder does not get to is whatever was in memory: beside what it reports, a picture or two.
+    scale = plan.video.timescale
+    broken = [(chunk.start, chunk.end) for chunk in chunks if chunk.lost or chunk.mended or chunk.repeated]
+    different = [
+        mine
+        for mine, theirs in zip(pictures, expected, strict=True)
+        if mine != theirs and not any(start <= mine.time * scale < end for start, end in broken)
+    ]
+    assert len(different) <= 2
     assert [chunk.end for chunk in chunks[:-1]] == [chunk.start for chunk in chunks[1:]]
     repeated = sum(chunk.repeated for chunk in chunks)
     assert repeated == at_once.repeated
