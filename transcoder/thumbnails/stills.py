@@ -192,7 +192,10 @@ class _Painter:
         if self._graph is None or self._graph.format != own:
             self._graph = PictureGraph(track, own, self._folder, 1)
         [picture] = self._graph.pictures(frame)
-        rgb = picture.reformat(format="rgb24", src_colorspace="ITU709", src_color_range="MPEG")
+        # Without the mark of an interlaced picture, which libav would convert field by field: of an odd number of lines
+        # of colour the last ones would be green.
+        plain = av.VideoFrame.from_ndarray(picture.to_ndarray(), format=picture.format.name)
+        rgb = plain.reformat(format="rgb24", src_colorspace="ITU709", src_color_range="MPEG")
         return rgb.to_ndarray().astype(np.uint8, copy=False)
 
 

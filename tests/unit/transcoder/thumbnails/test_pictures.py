@@ -117,3 +117,17 @@ def test_a_poster_of_a_source_none_of_whose_keyframes_decodes(tmp_path: Path, mo
     with path.open("rb") as file:
         poster = make_poster(file, plan.video, plan.thumbnails.poster, lost, plan.duration, tmp_path)
     assert counter.read(luma(poster.data)) == poster.time == 0
+
+
+def test_tiles_of_an_interlaced_source_have_no_green_lines(tmp_path: Path) -> None:
+    path = tmp_path / "interlaced.mp4"
+    ffmpeg.run(
+        [
+            "-f", "lavfi", "-i", "color=gray:s=320x180:d=1:r=25", "-c:v", "libx264", "-flags", "+ildct+ilme",
+            "-x264-params", "tff=1", "-pix_fmt", "yuv420p", str(path),
+        ]
+    )  # fmt: skip
+    _, plan = planned(path)
+    with path.open("rb") as file:
+        [still] = stills(file, plan.video, [Fraction(0)], (), (160, 90), tmp_path, duration=plan.duration)
+    assert int(still.rgb.max()) - int(still.rgb.min()) < 8
