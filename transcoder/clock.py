@@ -129,11 +129,12 @@ class BreakFinder:
 
     `breaks` grows on the way: a `PacketClock` over the same list mends what is read meanwhile. `jumps` says whether the
     container's clock may jump at all: in others a long step is a pause, and a step back is an edit. `broken_off` says
-    afterwards that the demuxer met damage that it could not read past.
+    afterwards that the demuxer met damage that it could not read past. `counted`: no packet has a stamp.
     """
 
-    def __init__(self, *, jumps: bool) -> None:
+    def __init__(self, *, jumps: bool, counted: bool = False) -> None:
         self.breaks: list[Discontinuity] = []
+        self.counted = counted
         self.broken_off = False
         self._jumps = jumps
         self._streams: dict[int, _Progress] = {}

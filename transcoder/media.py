@@ -59,9 +59,11 @@ class Discontinuity(Document):
 
 
 class SourceClock(Document):
-    """What makes the stamps of a source's packets one clock: its breaks, in the order of their positions."""
+    """What makes the stamps of a source's packets one clock: its breaks, in the order of their positions. `counted`:
+    no packet has a stamp, and each lasts as long as its codec says."""
 
     breaks: tuple[Discontinuity, ...] = ()
+    counted: bool = False
 
 
 class Stamping(Document):
@@ -240,13 +242,14 @@ class MediaInfo(Document):
     text: tuple[TextStream, ...] = ()
     other: tuple[OtherStream, ...] = ()
     discontinuities: tuple[Discontinuity, ...] = ()
+    counted: bool = Field(default=False, description="no packet has a stamp, although the container could give it one")
     truncated: bool = Field(default=False, description="the source breaks off before its own end")
     warnings: tuple[str, ...] = ()
 
     @property
     def clock(self) -> SourceClock:
         """The clock that whoever reads the source's packets puts them on."""
-        return SourceClock(breaks=self.discontinuities)
+        return SourceClock(breaks=self.discontinuities, counted=self.counted)
 
     @property
     def main_video(self) -> VideoStream | None:

@@ -60,9 +60,12 @@ def probe(file: BinaryIO, limits: Limits | None = None) -> MediaInfo:
             raise UnsupportedMediaError("the source has only a still picture")
         check_container(container)
         found = survey(container, size, limits)
+        if found.timeless:
+            with open_source(file, limits) as again:
+                found = survey(again, size, limits, counted=True)
         check_streams(container, found, file)
         truncated = is_truncated(container, found, file, size)
-    clock = SourceClock(breaks=tuple(found.clock.breaks))
+    clock = SourceClock(breaks=tuple(found.clock.breaks), counted=found.clock.counted)
     with open_source(file, limits) as container:
         return _Sorter(file, container, found, clock, limits).media(size, truncated=truncated)
 
@@ -112,7 +115,7 @@ class _Sorter:
         return MediaInfo(
             container=self._container.format.name, size_bytes=size, start=start, duration=end - start,
             video=tuple(self._video), audio=tuple(self._audio), text=tuple(self._text), other=tuple(self._other),
-            discontinuities=self._clock.breaks, truncated=truncated,
+            discontinuities=self._clock.breaks, counted=self._clock.counted, truncated=truncated,
             warnings=(*self._unusable, *self._warnings),
         )  # fmt: skip
 

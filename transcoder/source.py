@@ -104,8 +104,10 @@ def open_source(file: BinaryIO, limits: Limits = _LIMITS) -> Iterator[av.contain
     file.seek(0)
     options = {
         **_OPTIONS,
-        "probesize": str(limits.probe_bytes), "max_streams": str(_MOST_STREAMS), "max_pixels": str(limits.decoder_pixels),
-    }  # fmt: skip
+        "probesize": str(limits.probe_bytes),
+        "max_streams": str(_MOST_STREAMS),
+        "max_pixels": str(limits.decoder_pixels),
+    }
     try:
         with media_errors("reading the source"):
             container = av.open(_Nameless(file), mode="r", options=options, metadata_errors="replace")
@@ -165,7 +167,7 @@ def packets(
             return
     if exact is not None and exact.position is not None:
         demuxed = _from_position(demuxed, streams[0], exact.position)
-    counted = container.format.name in _WITHOUT_TIME
+    counted = container.format.name in _WITHOUT_TIME or (clock is not None and clock.counted)
     mender = PacketClock(clock.breaks if clock else (), streams[0] if streams else None, exact, counted=counted)
     for packet in demuxed:
         if isinstance(clock, BreakFinder):

@@ -44,6 +44,7 @@ class StreamSurvey:
     keeps: bool = False
     positions: bool = False
     packets: int = 0
+    timed: bool = False
     size: int = 0
     corrupt: int = 0
     last_corrupt: bool = False
@@ -70,6 +71,7 @@ class StreamSurvey:
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
             return
+        self.timed = True
         if self.keeps and packet.is_keyframe:
             self._add_keyframe(packet, stamp)
         if packet.is_discard or not shown:
@@ -107,16 +109,23 @@ class Survey:
     clock: BreakFinder
     broken_off: bool = False
 
+    @property
+    def timeless(self) -> bool:
+        """Whether there are packets, and none has a stamp."""
+        return any(own.packets for own in self.streams.values()) and not any(own.timed for own in self.streams.values())
 
-def survey(container: av.container.InputContainer, size: int, limits: Limits) -> Survey:
+
+def survey(container: av.container.InputContainer, size: int, limits: Limits, *, counted: bool = False) -> Survey:
     """Read all packets of pictures and sound of a source of `size` bytes. The container stands at its beginning.
+
+    `counted`: no packet has a stamp, as an earlier pass has found (`Survey.timeless`).
 
     Errors: UnsupportedMediaError where there is more than a source may have.
     """
     positions = seeks_by_bytes(container)
     read = [stream for stream in container.streams if stream.type in {"video", "audio"}]
     found = {stream.index: _stream_survey(stream, positions=positions) for stream in read}
-    finder = BreakFinder(jumps=clock_may_jump(container))
+    finder = BreakFinder(jumps=clock_may_jump(container), counted=counted)
     left = limits.expansion * size + _EXPANSION_SLACK
     most_keyframes = 1 + int(limits.duration_seconds / _KEYFRAME_DISTANCE)
     with media_errors("reading the source"):

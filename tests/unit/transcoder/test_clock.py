@@ -83,6 +83,20 @@ def test_a_clock_that_wraps_goes_on(codec: str) -> None:
         assert set(times(whole, media.clock, keyframe)) <= set(found)
 
 
+def test_pictures_without_any_time_are_counted(tmp_path: Path) -> None:
+    # Matroska has no times before 0: a demuxer gives none then.
+    path = tmp_path / "timeless.mkv"
+    before = ["-output_ts_offset", "-9", "-avoid_negative_ts", "disabled"]
+    pictures = ["-f", "lavfi", "-i", PICTURES.format(seconds=2), "-c:v", "libx264", "-g", "12", "-bf", "2"]
+    ffmpeg.run([*pictures, "-preset", "ultrafast", "-pix_fmt", "yuv420p", *before, str(path)])
+    media = probed(path.read_bytes())
+    assert media.counted
+    assert media.main_video is not None
+    assert media.main_video.frame_count == len(ffmpeg.decode_frames(path)) == 2 * RATE
+    assert media.main_video.end - media.main_video.start == 2
+    assert steps(times(path.read_bytes(), media.clock)) == {Fraction(1, RATE)}
+
+
 @pytest.mark.parametrize("codec", TRANSPORT)
 def test_reading_from_a_keyframe_gives_the_same_times(codec: str, tmp_path: Path) -> None:
     joined = clip(codec, seconds=3, offset=Fraction(1000)) + clip(codec, seconds=3)
