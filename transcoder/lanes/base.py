@@ -24,6 +24,11 @@ class ChunkEncoder(Protocol):
         """Scale the picture to every rung and encode it; an IDR picture where a segment starts."""
         ...
 
+    def look_ahead(self, frame: av.VideoFrame, tick: int) -> bool:
+        """Show the encoders a picture after the chunk: it has a part in their plans and is nobody's to get. False as
+        soon as none of them holds back a picture of the chunk, or plans ahead at all."""
+        ...
+
     def finish(self, end: int) -> dict[str, Path]:
         """Flush the encoders; the last picture ends at tick `end`. The fragmented MP4 file of each rendition."""
         ...

@@ -68,13 +68,23 @@ class _CpuEncoder:
             raise
 
     def encode(self, frame: av.VideoFrame, tick: int, *, starts_segment: bool) -> None:
+        for output, picture in zip(self._outputs, self._pictures(frame, tick), strict=True):
+            output.encode(picture, starts_segment=starts_segment)
+
+    def look_ahead(self, frame: av.VideoFrame, tick: int) -> bool:
+        if not any(output.holds_back for output in self._outputs):
+            return False
+        for output, picture in zip(self._outputs, self._pictures(frame, tick), strict=True):
+            output.look_ahead(picture)
+        return True
+
+    def _pictures(self, frame: av.VideoFrame, tick: int) -> list[av.VideoFrame]:
         frame.pts, frame.time_base = tick, Fraction(1, self._track.timescale)
         own = PictureFormat.of(frame, self._track.colour)
         if self._graph is None or self._graph.format != own:
             # The graph holds no picture back, so a source that changes its size just gets a new one.
             self._graph = PictureGraph(self._track, own, self._folder, self._threads)
-        for output, picture in zip(self._outputs, self._graph.pictures(frame), strict=True):
-            output.encode(picture, starts_segment=starts_segment)
+        return self._graph.pictures(frame)
 
     def finish(self, end: int) -> dict[str, Path]:
         for output in self._outputs:

@@ -43,6 +43,8 @@ class RungEncoder:
         context.colorspace, context.color_range = rendition.colour.matrix, _LIMITED
         if chosen.tag:
             context.codec_tag = chosen.tag
+        self._looks_ahead = chosen.looks_ahead
+        self._encoded, self._delivered, self._ahead = 0, 0, 0
         self._meter = open_meter(rendition, stream, vmaf=track.quality.measures_vmaf)
         self.quality: tuple[PictureQuality, ...] = ()
         self._filter = (
@@ -52,11 +54,25 @@ class RungEncoder:
     def encode(self, picture: av.VideoFrame, *, starts_segment: bool) -> None:
         """Take the next picture; its `pts` is in ticks of the title. An IDR picture where a segment starts."""
         picture.pict_type = PictureType.I if starts_segment else PictureType.NONE
+        self._encoded += 1
         self._add(self._meter.encode(picture, starts_segment=starts_segment))
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether the encoder waits for more pictures before it gives those that it has."""
+        return self._looks_ahead and self._delivered < self._encoded
+
+    def look_ahead(self, picture: av.VideoFrame) -> None:
+        """Show the encoder a picture after the last one. The first of them would start a segment."""
+        if self.holds_back:
+            picture.pict_type = PictureType.NONE if self._ahead else PictureType.I
+            self._ahead += 1
+            self._add(self._meter.encode(picture, measured=False))
 
     def finish(self, end: int) -> None:
         """Flush; the last picture ends at tick `end`. `quality` is what was measured, from then on."""
-        self._add(self._meter.encode(None))
+        if self._delivered < self._encoded:
+            self._add(self._meter.encode(None))
         self.quality = self._meter.finish()
         self._writer.finish(end)
 
@@ -66,6 +82,9 @@ class RungEncoder:
         self._writer.abort()
 
     def _add(self, packets: Sequence[Packet[Any]]) -> None:
+        # No picture refers across the start of a segment: those of the chunk come first.
+        packets = packets[: self._encoded - self._delivered]
+        self._delivered += len(packets)
         if self._filter is None:
             self._writer.add(packets)
             return

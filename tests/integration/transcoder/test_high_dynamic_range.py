@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from support import ffmpeg, titles
 from support.clips import media_file
+from support.keys import PackageKeys
 
 from transcoder.ladder import Ladder, VideoRung
+from transcoder.packaging.drm import Scheme
 from transcoder.verification import folder_opener, verify_package
 
 MERIDIAN = "odd/prores_Meridian-Apple_ProResProxy-HDR10.mp4"
@@ -63,6 +65,18 @@ def test_the_mastering_display_is_the_sources(tmp_path: Path) -> None:
     assert said(tmp_path / "hls/h180.m3u8") == expected
     assert said(tmp_path / "hls/x180.m3u8")[1] == expected[1]  # AV1 has other fixed points for luminance
     assert said(tmp_path / "hls/l180.m3u8") == []
+
+
+@pytest.mark.parametrize("scheme", ["cbcs", "cenc"])
+def test_all_of_it_can_be_encrypted(scheme: Scheme, tmp_path: Path) -> None:
+    folder = tmp_path / "title"
+    keys = PackageKeys(tmp_path, scheme)
+    title = titles.make_title(media_file(X265_TAGS), folder, ladder=LADDER, encrypt=keys.encrypt)
+    report = verify_package(
+        folder_opener(folder), plan=title.plan, media=title.media, package=title.package(), decode=True, keys=keys.clear
+    )
+    assert [check.name for check in report.failed] == []
+    assert {own.decoded for own in report.renditions if own.kind == "video"} == {10}
 
 
 def test_tone_mapping_resembles_another_converter(tmp_path: Path) -> None:

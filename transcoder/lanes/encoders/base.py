@@ -17,13 +17,15 @@ class EncoderSettings:
     """libav's name of an encoder and its options. Nothing here depends on the content.
 
     `reordered` pictures may be decoded before an earlier one is shown. `tag` is the sample entry's type where libav
-    would choose another. `bitstream_filter` is run over every packet.
+    would choose another. `bitstream_filter` is run over every packet. An encoder that `looks_ahead` gives other
+    pictures where it does not see what follows.
     """
 
     name: str
     pixel_format: str
     options: Mapping[str, str] = field(default_factory=dict)
     reordered: int = 0
+    looks_ahead: bool = False
     tag: str | None = None
     bitstream_filter: str | None = None
 

@@ -6,7 +6,6 @@ import os
 
 from transcoder.ladder import Rendition
 from transcoder.lanes.encoders.base import EncoderSettings
-from transcoder.media import MasteringDisplay
 
 __all__ = ["bytes_per_pixel", "settings"]
 
@@ -25,6 +24,9 @@ def settings(rendition: Rendition, *_: object) -> EncoderSettings:
     Pictures that are decoded ahead are hidden in the temporal unit of the one that is shown (AV1, 7.5), so samples are
     in the order of presentation. Of all degrees of parallelism only the first makes the same bytes each time when the
     cap is felt; the rungs still run beside each other.
+
+    Mastering display and content light are the container's to say (`mdcv`, `clli`): Shaka Packager 3.8 cannot encrypt
+    samples with metadata OBUs.
     """
     parameters = [
         "keyint=-1", "scd=0", "enable-overlays=0", "pred-struct=2", "lp=1",
@@ -32,10 +34,6 @@ def settings(rendition: Rendition, *_: object) -> EncoderSettings:
         # a chunk's budget, it knows nothing where quality is the aim.
         "mbr-overshoot-pct=0",
     ]  # fmt: skip
-    if rendition.mastering:
-        parameters.append(f"mastering-display={_mastering(rendition.mastering)}")
-    if rendition.light:
-        parameters.append(f"content-light={rendition.light.max_content},{rendition.light.max_average}")
     return EncoderSettings(
         name="libsvtav1",
         pixel_format="yuv420p" if rendition.bits == 8 else "yuv420p10le",
@@ -46,10 +44,3 @@ def settings(rendition: Rendition, *_: object) -> EncoderSettings:
             "svtav1-params": ":".join(parameters),
         },
     )
-
-
-def _mastering(display: MasteringDisplay) -> str:
-    """Decimal chromaticities and candela a square metre; SVT-AV1 turns them into fixed point (AV1, 6.7.4)."""
-    points = (("G", display.green), ("B", display.blue), ("R", display.red), ("WP", display.white))
-    places = "".join(f"{name}({float(x):.6f},{float(y):.6f})" for name, (x, y) in points)
-    return f"{places}L({float(display.max_luminance):.4f},{float(display.min_luminance):.6f})"
