@@ -84,7 +84,7 @@ def test_the_clicks_stay_with_the_pictures(package: Path) -> None:
     assert all(abs(time - round(time)) <= AUDIO_FRAME for time in heard)
 
 
-@pytest.mark.parametrize("manifest", ["dash/manifest.mpd", "hls/master.m3u8"])
+@pytest.mark.parametrize("manifest", ["dash/manifest.mpd", pytest.param("hls/master.m3u8", marks=pytest.mark.long)])
 async def test_fast_forward_has_keyframes(origin: str, manifest: str) -> None:
     async with play(f"{origin}/{manifest}", player="shaka", until=0.5) as playing:
         rungs = await playing.page.evaluate(
@@ -97,7 +97,7 @@ async def test_fast_forward_has_keyframes(origin: str, manifest: str) -> None:
         assert await playing.errors() == ()
 
 
-@pytest.mark.parametrize("manifest", ["dash/manifest.mpd", "hls/master.m3u8"])
+@pytest.mark.parametrize("manifest", ["dash/manifest.mpd", pytest.param("hls/master.m3u8", marks=pytest.mark.long)])
 async def test_a_seek_bar_gets_its_pictures(origin: str, manifest: str) -> None:
     async with play(f"{origin}/{manifest}", player="shaka", until=0.5) as playing:
         found = await playing.page.evaluate(

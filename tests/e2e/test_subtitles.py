@@ -17,7 +17,12 @@ from support.subtitles import ACROSS, Track, clip_with_text, srt
 from transcoder.packaging.package import DASH_MANIFEST, HLS_MANIFEST
 
 CLIP = clips.Clip(seconds=Fraction(49, 10), fps=Fraction(20))
-PLAYERS = [("hls", HLS_MANIFEST), ("shaka", DASH_MANIFEST), ("shaka", HLS_MANIFEST), ("dash", DASH_MANIFEST)]
+PLAYERS = [
+    ("hls", HLS_MANIFEST),
+    ("shaka", DASH_MANIFEST),
+    pytest.param("shaka", HLS_MANIFEST, marks=pytest.mark.long),
+    ("dash", DASH_MANIFEST),
+]
 
 GROWING = [("hls", HLS_MANIFEST), ("shaka", DASH_MANIFEST), ("dash", DASH_MANIFEST)]
 
@@ -74,7 +79,14 @@ async def test_text_that_comes_while_the_title_grows(
             assert await playing.errors() == ()
 
 
-@pytest.mark.parametrize(("player", "manifest"), GROWING)
+@pytest.mark.parametrize(
+    ("player", "manifest"),
+    [
+        pytest.param("hls", HLS_MANIFEST, marks=pytest.mark.long),
+        ("shaka", DASH_MANIFEST),
+        pytest.param("dash", DASH_MANIFEST, marks=pytest.mark.long),
+    ],
+)
 async def test_text_may_come_later_than_the_first_picture(
     title: titles.Title, tmp_path: Path, player: PlayerName, manifest: str
 ) -> None:
