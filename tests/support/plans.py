@@ -46,6 +46,7 @@ def part_result(plan: Plan, key: TaskKey) -> PartResult:
         return PartResult(renditions=(_text_part(plan, key),))
     chunk = plan.chunks[key.index]
     if key.kind == "video":
+        assert plan.video is not None
         names, scale, kind = [rendition.id for rendition in plan.video.renditions], plan.video.timescale, "video"
         names += ["trick"] if plan.video.trick else []
     else:
@@ -91,9 +92,10 @@ def _text_part(plan: Plan, key: TaskKey) -> RenditionPart:
 
 
 def _images(plan: Plan, key: TaskKey) -> list[str]:
-    sprites = plan.thumbnails.sprites
     if key.index == 0:
         return ["poster.jpg"]
+    sprites = plan.thumbnails.sprites if plan.thumbnails else None
+    assert sprites is not None
     return [*(f"sprite-{sheet}.jpg" for sheet in range(1, sprites.sheets + 1)), "sprites.vtt"]
 
 

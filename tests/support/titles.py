@@ -98,7 +98,7 @@ def make_title(
         if encryptor:
             plan = plan.model_copy(update={"encryption": encryptor.encryption})
         stream = media.main_video
-        if stream is None:
+        if stream is None or plan.video is None:
             raise AssertionError("the clip has no picture")
         video, audio = {}, {}
         for chunk in plan.chunks:
@@ -117,11 +117,11 @@ def make_title(
         starts = segment_starts(plan.segments)
         read = read_cues(file, plan.text, origin=plan.origin, length=plan.length, boundaries=starts)
         text = {}
-        for track in plan.text:
-            own = Path(scratch) / track.id
+        for texts in plan.text:
+            own = Path(scratch) / texts.id
             own.mkdir()
-            made = make_text_part(track, read[track.track], plan.segments, plan.length, own)
-            text[track.track] = _keep(made, folder)
+            made = make_text_part(texts, read[texts.track], plan.segments, plan.length, own)
+            text[texts.track] = _keep(made, folder)
         images = _thumbnails(file, plan, folder, Path(scratch)) if thumbnails else ()
     title = Title(folder, media, plan, video, audio, text, images)
     write_manifests(folder, title.package())
@@ -131,6 +131,7 @@ def make_title(
 def _thumbnails(file: BinaryIO, plan: Plan, folder: Path, scratch: Path) -> tuple[PartResult, ...]:
     """Make poster and sheets, and put them where the engine does."""
     thumbnails = plan.thumbnails
+    assert plan.video is not None and thumbnails is not None and thumbnails.sprites is not None
     poster = make_poster(file, plan.video, thumbnails.poster, (), plan.duration, scratch)
     made = [("poster", POSTER, poster.data)]
     for sheet in make_sheets(file, plan.video, thumbnails.sprites, (), plan.duration, scratch):

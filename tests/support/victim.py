@@ -98,7 +98,9 @@ def _encode(file: BinaryIO, media: MediaInfo, plan: Plan) -> None:
     """The first chunks and the last one, all sound, all text, all thumbnails."""
     with tempfile.TemporaryDirectory(prefix="victim-") as scratch:
         chunks = {chunk.index: chunk for chunk in (*plan.chunks[:_MOST_CHUNKS], plan.chunks[-1])}
-        for chunk in chunks.values() if plan.video and media.main_video else ():
+        for chunk in chunks.values():
+            if plan.video is None or media.main_video is None:
+                break
             folder = Path(scratch, f"video{chunk.index}")
             folder.mkdir()
             seek = seek_points(media.main_video, plan.video, chunk)
