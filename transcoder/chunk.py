@@ -3,7 +3,8 @@
 The source is never cut. Decoding starts at a keyframe before the chunk (transcoder/pictures.py); pictures before its
 start are dropped by their time, and the first picture after its end tells how long the last one lasts
 (transcoder/timing.py). So neighbouring chunks meet exactly, whatever the source's GOPs are and wherever its pictures
-lie.
+lie. Some pictures after the end are shown to the encoders that look ahead, and encoded by none: what a chunk becomes
+then is what one encoder over the whole title would have made of it (benchmarks/chunking_cost.py).
 """
 
 from __future__ import annotations
@@ -134,6 +135,9 @@ def _encode_pass(
                     first = shown.tick
                 encoder.encode(shown.picture, shown.tick, starts_segment=shown.starts_segment)
                 count += 1
+            for picture, tick in timing.after():
+                if not encoder.look_ahead(picture, tick):
+                    break
             files = encoder.finish(timing.end)
             end_pts = None if following is None else track.pts(chunk.end)
             source.read_until(end_pts)

@@ -20,12 +20,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import Generic, TypeVar
 
 from transcoder.errors import UnsupportedMediaError
 from transcoder.plan import Chunk, Segment, VideoTrack
 
-__all__ = ["ConstantRate", "KeptTimes", "Shown", "Timing", "timing_of"]
+__all__ = ["ConstantRate", "KeptTimes", "Shown", "Timing", "in_order", "timing_of"]
 
 _Picture = TypeVar("_Picture")
 
@@ -51,6 +52,8 @@ class Timing(ABC, Generic[_Picture]):
         self._chunk = chunk
         self.end = 0
         self.repeated = 0
+        self._source: Iterator[tuple[int, _Picture]] = iter(())
+        self._unused: list[tuple[int, _Picture]] = []
 
     @abstractmethod
     def pictures(self, decoded: Iterable[tuple[int, _Picture]]) -> Iterator[Shown[_Picture]]:
@@ -58,6 +61,21 @@ class Timing(ABC, Generic[_Picture]):
 
         Errors: UnsupportedMediaError where there is no picture to show at the chunk's start.
         """
+
+    def after(self) -> Iterator[tuple[_Picture, int]]:
+        """Pictures that follow the chunk's, with ticks from `end` on, once `pictures` has come to its end."""
+        tick = self.end - 1
+        for pts, picture in chain(self._unused, self._source):
+            tick = max(self._track.tick(pts), tick + 1)
+            yield picture, tick
+
+    def _taken(self, decoded: Iterable[tuple[int, _Picture]]) -> Iterator[tuple[int, _Picture]]:
+        """The source's pictures in order. The one at which the reader stops is not used."""
+        self._source = in_order(decoded)
+        for taken in self._source:
+            self._unused = [taken]
+            yield taken
+        self._unused = []
 
     def _without_picture(self) -> UnsupportedMediaError:
         start, end = float(self._chunk.start), float(self._chunk.end)
@@ -79,7 +97,7 @@ class KeptTimes(Timing[_Picture]):
         shown: _Picture | None = None
         previous: int | None = None
         begun = 0  # segments that have got their first picture
-        for pts, picture in _in_order(decoded):
+        for pts, picture in self._taken(decoded):
             tick = self._track.tick(pts)
             if previous is not None and tick <= previous:
                 continue  # two times of a source's clock that is finer than the title's
@@ -127,7 +145,7 @@ class ConstantRate(Timing[_Picture]):
         number, last = self._number(self._chunk.start), self._number(self._chunk.end)
         self.end = last * self._step
         shown: _Picture | None = None
-        for pts, picture in _in_order(decoded):
+        for pts, picture in self._taken(decoded):
             own = math.floor(self._track.seconds(pts) * self._track.frame_rate + Fraction(1, 2))
             while shown is not None and number < min(own, last):
                 yield self._shown(shown, number)
@@ -152,7 +170,7 @@ def timing_of(track: VideoTrack, chunk: Chunk, following: Segment | None) -> Tim
     return KeptTimes(track, chunk, following) if track.ticks_per_picture is None else ConstantRate(track, chunk)
 
 
-def _in_order(decoded: Iterable[tuple[int, _Picture]]) -> Iterator[tuple[int, _Picture]]:
+def in_order(decoded: Iterable[tuple[int, _Picture]]) -> Iterator[tuple[int, _Picture]]:
     """The pictures whose times rise. Looks one picture ahead."""
     held: tuple[int, _Picture] | None = None
     before: int | None = None

@@ -70,6 +70,9 @@ class RecordingLane:
         assert self._track is not None
         self.pictures.append(Recorded(Fraction(tick, self._track.timescale), digest(frame), starts_segment))
 
+    def look_ahead(self, frame: av.VideoFrame, tick: int) -> bool:
+        return False
+
     def finish(self, end: int) -> dict[str, Path]:
         return {}
 

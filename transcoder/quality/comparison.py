@@ -41,16 +41,21 @@ class Comparison:
         self._decoder = decoder
         self._waiting: dict[int, av.VideoFrame] = {}
         self._number = 0
+        self._last = 0
         self._measured: list[PictureQuality] = []
 
-    def encode(self, picture: av.VideoFrame | None, *, starts_segment: bool = False) -> list[Packet[Any]]:
-        if picture is not None and picture.pts is not None:
+    def encode(
+        self, picture: av.VideoFrame | None, *, starts_segment: bool = False, measured: bool = True
+    ) -> list[Packet[Any]]:
+        if picture is not None and picture.pts is not None and measured:
+            self._last = picture.pts
             self._number = 0 if starts_segment else self._number + 1
             if self._number % self._every == 0:
                 self._waiting[picture.pts] = picture
         packets = list(self._stream.encode(picture))
         for packet in packets:
-            self._compare(self._decode(packet))
+            if packet.pts is not None and packet.pts <= self._last:
+                self._compare(self._decode(packet))
         return packets
 
     def finish(self) -> tuple[PictureQuality, ...]:

@@ -19,8 +19,13 @@ __all__ = ["Meter", "open_meter"]
 class Meter(Protocol):
     """Measures one rendition of one chunk. Picture times are ticks of the title."""
 
-    def encode(self, picture: av.VideoFrame | None, *, starts_segment: bool = False) -> list[Packet[Any]]:
-        """Encode the next picture, or flush at None. The encoder's packets, unchanged, in decode order."""
+    def encode(
+        self, picture: av.VideoFrame | None, *, starts_segment: bool = False, measured: bool = True
+    ) -> list[Packet[Any]]:
+        """Encode the next picture, or flush at None. The encoder's packets, unchanged, in decode order.
+
+        A picture that is not to be `measured` is later than all that are.
+        """
         ...
 
     def finish(self) -> tuple[PictureQuality, ...]:

@@ -34,8 +34,17 @@ class X264Report:
         self._stream = stream
         self._told: list[tuple[float, float]] = []
         self._ticks: list[int] = []
+        self._last = 0
 
-    def encode(self, picture: av.VideoFrame | None, *, starts_segment: bool = False) -> list[Packet[Any]]:  # noqa: ARG002
+    def encode(
+        self,
+        picture: av.VideoFrame | None,
+        *,
+        starts_segment: bool = False,  # noqa: ARG002
+        measured: bool = True,
+    ) -> list[Packet[Any]]:
+        if picture is not None and picture.pts is not None and measured:
+            self._last = picture.pts
         with _listening() as lines:
             packets = list(self._stream.encode(picture))
         self._told += [(float(found[1]), float(found[2])) for line in lines if (found := _LINE.match(line[2]))]
@@ -45,9 +54,8 @@ class X264Report:
     def finish(self) -> tuple[PictureQuality, ...]:
         if len(self._told) != len(self._ticks):
             raise InternalError("libx264 did not tell the quality of every picture")
-        return tuple(
-            sorted(PictureQuality(tick, psnr, ssim) for tick, (psnr, ssim) in zip(self._ticks, self._told, strict=True))
-        )
+        told = zip(self._ticks, self._told, strict=True)
+        return tuple(sorted(PictureQuality(tick, psnr, ssim) for tick, (psnr, ssim) in told if tick <= self._last))
 
     def abort(self) -> None:
         pass

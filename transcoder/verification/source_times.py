@@ -11,15 +11,18 @@ from array import array
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import av.error
 import av.video
+import av.video.codeccontext
+from av.packet import Packet
 
 from transcoder.limits import Limits
-from transcoder.media import MediaInfo
+from transcoder.media import MediaInfo, VideoStream
 from transcoder.source import media_errors, open_source, packets
+from transcoder.timing import in_order
 from transcoder.verification.report import Findings, in_seconds
 from transcoder.verification.title import PublishedTitle, SourceTimes
 from transcoder.verification.track import Track
@@ -42,24 +45,32 @@ def read_source_times(
     stream = media.main_video
     if stream is None:
         return None
-    times = array("q")
     with open_source(file, limits) as container, media_errors("decoding the source"):
         video = container.streams[stream.index]
         assert isinstance(video, av.video.VideoStream)
         context = video.codec_context
         context.thread_count = 1
-        for packet in chain(packets(container, video, clock=media.clock), (None,)):
-            try:
-                frames = context.decode(packet)
-            except av.error.MemoryError:
-                raise
-            except av.error.FFmpegError:
-                continue
-            for frame in frames:
-                stamp = stream.stamping.picture(frame.pts, frame.dts)
-                if stamp is not None and stamp >= stream.start_pts and (not times or stamp > times[-1]):
-                    times.append(stamp)
+        read = packets(container, video, clock=media.clock)
+        shown = in_order((stamp, None) for stamp in _stamps(read, stream, context))
+        times = array("q", (stamp for stamp, _ in shown if stamp >= stream.start_pts))
     return SourceTimes(stream.time_base, times, rate)
+
+
+def _stamps(
+    read: Iterator[Packet[Any]], stream: VideoStream, context: av.video.codeccontext.VideoCodecContext
+) -> Iterator[int]:
+    """When each picture that the decoder yields is to be shown."""
+    for packet in chain(read, (None,)):
+        try:
+            frames = context.decode(packet)
+        except av.error.MemoryError:
+            raise
+        except av.error.FFmpegError:
+            continue
+        for frame in frames:
+            stamp = stream.stamping.picture(frame.pts, frame.dts)
+            if stamp is not None:
+                yield stamp
 
 
 def check_source_times(title: PublishedTitle, findings: Findings) -> None:
