@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from transcoder.colour import assumed, delivered, is_rgb
 from transcoder.documents import Document, RenditionId
@@ -166,16 +166,22 @@ class Ladder(Document):
     sprites: SpriteRequest | None = SpriteRequest()
     quality: QualityRequest = QualityRequest()
 
-    @model_validator(mode="after")
-    def _ids_are_unique(self) -> Ladder:
-        for rungs in (self.video, self.audio, self.audio_only):
-            ids = [rung.id for rung in rungs]
-            if len(set(ids)) != len(ids):
-                raise ValueError("two renditions have the same id")
-        taken = next((rung.id for rung in self.video if _TRACK_ID.fullmatch(rung.id)), None)
+    @field_validator("video", "audio", "audio_only")
+    @classmethod
+    def _ids_are_unique(cls, rungs: tuple[VideoRung | AudioRung, ...]) -> tuple[VideoRung | AudioRung, ...]:
+        ids = [rung.id for rung in rungs]
+        twice = next((name for name in ids if ids.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two renditions have the id {twice!r}")
+        return rungs
+
+    @field_validator("video")
+    @classmethod
+    def _ids_are_free(cls, rungs: tuple[VideoRung, ...]) -> tuple[VideoRung, ...]:
+        taken = next((rung.id for rung in rungs if _TRACK_ID.fullmatch(rung.id)), None)
         if taken is not None:
             raise ValueError(f"{taken!r} is what another rendition is called; a video rung needs another id")
-        return self
+        return rungs
 
 
 class Rendition(Document):

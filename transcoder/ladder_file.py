@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from transcoder.errors import InvalidInputError
 from transcoder.ladder import BUILT_IN, Ladder
@@ -61,9 +62,17 @@ def parse_ladder(document: Any, lines: Mapping[tuple[str | int, ...], int] | Non
     try:
         return Ladder.model_validate(document)
     except ValidationError as error:
-        fields = {".".join(map(str, e["loc"])) or "ladder": _placed(e["msg"], e["loc"], lines) for e in error.errors()}
+        mistakes = [(e["loc"], e["msg"]) for e in error.errors() if not _follows(e, error.errors())]
+        fields = {".".join(map(str, loc)) or "ladder": _placed(text, loc, lines) for loc, text in mistakes}
         reasons = "; ".join(f"{field}: {reason}" for field, reason in fields.items())
         raise InvalidInputError(f"the ladder is not valid: {reasons}", {"fields": fields}) from error
+
+
+def _follows(mistake: ErrorDetails, mistakes: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is too short only because its wrong members were not counted."""
+    place = mistake["loc"]
+    inside = (other["loc"] for other in mistakes if len(other["loc"]) > len(place))
+    return mistake["type"] == "too_short" and any(loc[: len(place)] == place for loc in inside)
 
 
 def _placed(message: str, place: Sequence[str | int], lines: Mapping[tuple[str | int, ...], int] | None) -> str:

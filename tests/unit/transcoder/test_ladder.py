@@ -180,6 +180,24 @@ def test_the_line_of_each_mistake_is_named(tmp_path: Path) -> None:
     assert lines == {"video.1.height": "9)", "video.1.preset": "11)", "video.1.buffer": "8)"}
 
 
+@pytest.mark.parametrize(
+    ("rungs", "lines"),
+    [
+        # The only rung is wrong: that there is no right one besides is no second mistake.
+        ("  - {id: v, height: tall, max_bitrate: 600000, buffer: 900000}\n", {"video.0.height": "3)"}),
+        ("  - {id: v, height: 180, max_bitrate: 600000, buffer: 900000}\n" * 2, {"video": "2)"}),
+        ("  - {id: a8, height: 180, max_bitrate: 600000, buffer: 900000}\n", {"video": "2)"}),
+        ("  []\n", {"video": "2)"}),
+    ],
+)
+def test_a_mistake_is_named_once_where_it_is(rungs: str, lines: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(f"name: x\nvideo:\n{rungs}")
+    with pytest.raises(InvalidInputError) as caught:
+        load_ladder(str(tmp_path / "a.yaml"))
+    fields = caught.value.details["fields"]
+    assert {field: text.rpartition("(line ")[2] for field, text in fields.items()} == lines
+
+
 def test_the_line_of_a_mistake_in_json(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{\n\t"name": "x",\n\t"video": [\n\t\t{"id": "v", "height": 1}\n\t]\n}\n')
     with pytest.raises(InvalidInputError, match=r"video\.0\.height: .*\(line 4\)"):
