@@ -166,7 +166,8 @@ class TranscodeRun:
             call = self._task(start, attempts, committed)
             async with aclosing(cast("AsyncGenerator[Part]", self._runtime.run(call))) as parts:
                 async for part in parts:
-                    await self._commit(part, attempts.pop(part.key))
+                    await self._commit(part, attempts[part.key])
+                    del attempts[part.key]  # what is left when an error comes has failed
             self._events.put_nowait(Ended(name))
         except FramemillError as error:
             await self._failed(name, attempts, error)
@@ -237,12 +238,13 @@ class TranscodeRun:
         plan, stream, thumbnails = self._plan, self._media.main_video, self._plan.thumbnails
         assert plan.video is not None and stream is not None and thumbnails is not None  # else there is no such task
         own = (self._stores.source, self._stores.packages, key, attempt, plan.video)
+        rest = (plan.duration, self._settings.limits.pixels)
         if key.index == 0:
             keyframes = keyframes_at(stream.keyframes, plan.video, poster_times(plan.duration))
-            return tasks.poster_task, (*own, thumbnails.poster, tuple(dict.fromkeys(keyframes)), plan.duration)
+            return tasks.poster_task, (*own, thumbnails.poster, tuple(dict.fromkeys(keyframes)), *rest)
         assert thumbnails.sprites is not None
         keyframes = keyframes_at(stream.keyframes, plan.video, thumbnails.sprites.times())
-        return tasks.sprites_task, (*own, thumbnails.sprites, tuple(dict.fromkeys(keyframes)), plan.duration)
+        return tasks.sprites_task, (*own, thumbnails.sprites, tuple(dict.fromkeys(keyframes)), *rest)
 
     async def _stop(self, *running: asyncio.Task[None]) -> None:
         for task in running:

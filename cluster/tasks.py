@@ -154,11 +154,12 @@ def poster_task(
     size: tuple[int, int],
     keyframes: tuple[Keyframe, ...],
     duration: Fraction,
+    max_pixels: int,
 ) -> Iterator[Part]:
     """Make the poster."""
     started = _Stopwatch()
     with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
-        poster = make_poster(file, track, size, keyframes, duration, folder)
+        poster = make_poster(file, track, size, keyframes, duration, folder, max_pixels=max_pixels)
     image = _stored_image(packages, key, attempt, "poster", POSTER, poster.data, size, poster.time)
     yield Part(key, PartResult(images=(image,), **started.read()))
 
@@ -172,12 +173,13 @@ def sprites_task(
     sheets: SpriteSheets,
     keyframes: tuple[Keyframe, ...],
     duration: Fraction,
+    max_pixels: int,
 ) -> Iterator[Part]:
     """Make the sprite sheets, and their index."""
     started = _Stopwatch()
     images: list[ImageResult] = []
     with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
-        for sheet in make_sheets(file, track, sheets, keyframes, duration, folder):
+        for sheet in make_sheets(file, track, sheets, keyframes, duration, folder, max_pixels=max_pixels):
             images.append(
                 _stored_image(packages, key, attempt, "sprite", sheet.name, sheet.data, sheets.size, sheet.time)
             )

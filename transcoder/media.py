@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from transcoder.documents import Document
 
@@ -35,6 +35,13 @@ Role = Literal[
 
 SAMPLE_RATES = range(1_000, 768_001)
 """Samples a second that a sound may have. At one sample a second a kilobyte would become hours of sound."""
+
+
+_LONGEST_TITLE = 256
+
+StreamTitle = Annotated[str, BeforeValidator(lambda text: text[:_LONGEST_TITLE] if isinstance(text, str) else text)]
+"""What a source calls a stream, cut to what a menu has room for: a container may have megabytes of it, and every
+manifest names it again."""
 
 
 class Keyframe(Document):
@@ -205,7 +212,7 @@ class AudioStream(_TimedStream):
     profile: str | None = None
     bitrate: int | None = None
     language: str | None = None
-    title: str | None = None
+    title: StreamTitle | None = None
     roles: tuple[Role, ...] = ()
 
 
@@ -216,7 +223,7 @@ class TextStream(Document):
     codec: str
     default: bool = False
     language: str | None = None
-    title: str | None = None
+    title: StreamTitle | None = None
     roles: tuple[Role, ...] = ()
 
 

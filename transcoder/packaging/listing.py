@@ -103,12 +103,16 @@ def read_hls(open_object: OpenObject) -> Listing:
         if len({str(segment.key) for segment in playlist.segments}) != 1:
             raise _wrong(path, "its segments have several keys")
         final = final and playlist.is_endlist and playlist.playlist_type == "vod"
-        segments = tuple(
-            # repr gives back the digits that stand in the playlist.
-            ListedSegment(_inside(path, segment.uri), Fraction(repr(float(segment.duration))))
-            for segment in playlist.segments
-        )
-        if max(round(segment.duration) for segment in segments) > int(playlist.target_duration):
+        try:
+            segments = tuple(
+                # repr gives back the digits that stand in the playlist.
+                ListedSegment(_inside(path, segment.uri), Fraction(repr(float(segment.duration))))
+                for segment in playlist.segments
+            )
+            target = int(playlist.target_duration)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _wrong(path, f"a number is missing or not valid: {error}") from error
+        if max(round(segment.duration) for segment in segments) > target:
             raise _wrong(path, "a segment is longer than the target duration")
         init = "" if kind == "text" else _inside(path, playlist.segments[0].init_section.uri)
         signal = _hls_signal(path, playlist.segments[0].key)
@@ -120,13 +124,17 @@ def _hls_images(open_object: OpenObject, master: Any) -> ListedImages | None:
     for listed in master.image_playlists:
         path = _inside(HLS_MANIFEST, listed.uri)
         playlist = _playlist(open_object, path)
-        tiles = {(str(tile.get("layout")), repr(float(tile.get("duration", 0)))) for tile in playlist.data["tiles"]}
+        try:
+            tiles = {
+                (str(tile.get("layout")), Fraction(repr(float(tile.get("duration", 0)))))
+                for tile in playlist.data["tiles"]
+            }
+        except (TypeError, ValueError) as error:
+            raise _wrong(path, f"a number is missing or not valid: {error}") from error
         if not playlist.is_images_only or len(tiles) != 1:
             raise _wrong(path, "its pictures are not laid out alike")
-        [(layout, duration)] = tiles
-        return ListedImages(
-            layout, Fraction(duration), tuple(_inside(path, segment.uri) for segment in playlist.segments)
-        )
+        [(layout, interval)] = tiles
+        return ListedImages(layout, interval, tuple(_inside(path, segment.uri) for segment in playlist.segments))
     return None
 
 

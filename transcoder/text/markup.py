@@ -109,7 +109,7 @@ def from_webvtt(text: str, settings: str = "") -> Placed:
     open_tags: list[str] = []
     out: list[str] = []
     room = MOST_CHARACTERS
-    for token in _WEBVTT_TOKEN.findall(text):
+    for token in _WEBVTT_TOKEN.findall(_clean(text)):
         if token.startswith("<") and len(token) > 1:
             tag = _WEBVTT_TAG.fullmatch(token[1:-1])
             if tag is None:
@@ -121,7 +121,9 @@ def from_webvtt(text: str, settings: str = "") -> Placed:
                     if last == name:
                         break
             elif len(open_tags) < _DEEPEST:
-                note = _escaped(html.unescape(annotation)).strip() if annotation and name in {"v", "lang"} else ""
+                # A character reference may stand for the end of a line, or for what no player should be given.
+                words = _clean(html.unescape(annotation)).split() if annotation and name in {"v", "lang"} else ()
+                note = _escaped(" ".join(words))
                 out.append(f"<{name}{classes}{' ' + note if note else ''}>")
                 open_tags.append(name)
         else:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcoder.errors import UnsupportedMediaError
+from transcoder.limits import Limits
 from transcoder.media import Keyframe
 from transcoder.plan import VideoTrack
 from transcoder.thumbnails.stills import Still, stills, write_jpeg
@@ -51,18 +52,21 @@ def make_poster(
     keyframes: Sequence[Keyframe],
     duration: Fraction,
     folder: Path,
+    *,
+    max_pixels: int = Limits().pixels,
 ) -> Poster:
-    """The poster of a title of so many seconds, in even width and height.
+    """The poster of a title of so many seconds, in even width and height; no picture may have more than `max_pixels`.
 
     Errors: UnsupportedMediaError where no picture can be decoded.
     """
     best: tuple[float, Still] | None = None
-    for still in stills(file, track, poster_times(duration), keyframes, size, folder, duration=duration):
+    times = poster_times(duration)
+    for still in stills(file, track, times, keyframes, size, folder, duration=duration, max_pixels=max_pixels):
         if still is not None and (best is None or detail(still.rgb) > best[0]):
             best = (detail(still.rgb), still)
     if best is None and keyframes:
         # No keyframe decodes: the first picture that anything can be made of has to do.
-        return make_poster(file, track, size, (), Fraction(0), folder)
+        return make_poster(file, track, size, (), Fraction(0), folder, max_pixels=max_pixels)
     if best is None:
         raise UnsupportedMediaError("no picture can be decoded for the poster")
     return Poster(write_jpeg(best[1].rgb), *size, best[1].time)

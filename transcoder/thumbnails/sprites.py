@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from transcoder.limits import Limits
 from transcoder.media import Keyframe
 from transcoder.plan import VideoTrack
 from transcoder.thumbnails.sheets import SpriteSheets
@@ -34,14 +35,20 @@ def make_sheets(
     keyframes: Sequence[Keyframe],
     duration: Fraction,
     folder: Path,
+    *,
+    max_pixels: int = Limits().pixels,
 ) -> Iterator[Sheet]:
-    """The sheets of a title of so many seconds, one at a time in memory. Where a picture cannot be decoded, the one
-    before it is there again. Errors: UnsupportedMediaError where the source cannot be read."""
+    """The sheets of a title of so many seconds, one at a time in memory; no picture may have more than `max_pixels`.
+
+    Where a picture cannot be decoded, the one before it is there again. Errors: UnsupportedMediaError where the source
+    cannot be read, or a picture is too large.
+    """
     width, height = sheets.size
     canvas = np.zeros((height, width, 3), np.uint8)
     tile = np.zeros((sheets.height, sheets.width, 3), np.uint8)
     size = (sheets.width, sheets.height)
-    pictures = stills(file, track, list(sheets.times()), keyframes, size, folder, duration=duration)
+    times = list(sheets.times())
+    pictures = stills(file, track, times, keyframes, size, folder, duration=duration, max_pixels=max_pixels)
     for number, still in enumerate(pictures):
         sheet, left, top = sheets.place(number)
         tile = tile if still is None else still.rgb

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,28 @@ def test_a_growing_title_is_not_final(title: titles.Title, tmp_path: Path) -> No
     titles.write_manifests(tmp_path, title.package(final=False, chunks=2))
     assert not read_hls(folder_opener(tmp_path)).final
     assert not read_dash(folder_opener(tmp_path)).final
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [(r"#EXTINF:[^,]+", "#EXTINF:nan"), (r"#EXTINF:[^,]+", "#EXTINF:1e400"), (r"#EXT-X-TARGETDURATION:\d+\n", "")],
+)
+def test_numbers_that_are_none(damaged: Callable[[], Path], line: str, instead: str) -> None:
+    playlist = damaged() / "hls/v90.m3u8"
+    playlist.write_text(re.sub(line, instead, playlist.read_text(), count=1))
+    with pytest.raises(VerificationError, match="a number is missing or not valid"):
+        read_hls(folder_opener(playlist.parent.parent))
+
+
+@pytest.mark.parametrize("duration", ["nan", "inf"])
+def test_tiles_of_no_duration(duration: str) -> None:
+    files = {
+        "hls/master.m3u8": '#EXTM3U\n#EXT-X-IMAGE-STREAM-INF:BANDWIDTH=1,RESOLUTION=8x8,URI="images.m3u8"\n',
+        "hls/images.m3u8": "#EXTM3U\n#EXT-X-IMAGES-ONLY\n#EXTINF:4,\n"
+        f"#EXT-X-TILES:RESOLUTION=8x8,LAYOUT=1x1,DURATION={duration}\n../thumbnails/sprite-1.jpg\n",
+    }
+    with pytest.raises(VerificationError, match="a number is missing or not valid"):
+        read_hls(lambda path: files[path].encode())
 
 
 @pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "file:///etc/passwd", "http://example.org/1.m4s", ""])

@@ -75,6 +75,9 @@ def test_styles_say_how_a_line_looks() -> None:
         ("a < b --> c", "a &lt; b --&gt; c"),
         ('<v Eve & "co">x', '<v Eve &amp; "co">x</v>'),
         ("one\n\ntwo", "one\ntwo"),
+        ("<v Eve&#13;&#13;NOTE>x", "<v Eve NOTE>x</v>"),
+        ("<v Eve\r\rNOTE>x", "<v Eve NOTE>x</v>"),
+        ("<c.a\0b>x", "<c.ab>x</c>"),
         ("<i></i>", ""),
     ],
 )

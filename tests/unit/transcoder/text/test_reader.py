@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from support import clips
+from support import clips, ffmpeg
 from support.subtitles import ACROSS, Line, Track, clip_with_text, srt
 
 from transcoder.ladder import BUILT_IN
@@ -74,6 +74,14 @@ def test_webvtt_keeps_voices_and_places(tmp_path: Path) -> None:
     path = clip_with_text(CLIP, [track], tmp_path / "clip.webm", video=["-c:v", "libvpx", "-deadline", "realtime"])
     _, found = read(path)
     assert found[0].cues == (Cue(500, 1500, "<v Ann Other>Hello</v> &amp; good day", "line:0 align:left"),)
+
+
+def test_a_stream_s_long_title_is_cut(tmp_path: Path) -> None:
+    plain = clip_with_text(CLIP, [Track("a.srt", srt([Line(500, 900, "x")]), "srt")], tmp_path / "plain.mkv")
+    path = tmp_path / "clip.mkv"
+    ffmpeg.run(["-i", str(plain), "-map", "0", "-c", "copy", "-metadata:s:s:0", f"title={'t' * 1000}", str(path)])
+    streams, _ = read(path)
+    assert [stream.title for stream in streams] == ["t" * 256]
 
 
 def test_the_title_starts_with_its_first_picture(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from support import clips, counter, ffmpeg
 
+from transcoder.errors import UnsupportedMediaError
 from transcoder.ladder import BUILT_IN
 from transcoder.media import MediaInfo
 from transcoder.plan import Plan, plan_title
@@ -117,6 +118,18 @@ def test_a_poster_of_a_source_none_of_whose_keyframes_decodes(tmp_path: Path, mo
     with path.open("rb") as file:
         poster = make_poster(file, plan.video, plan.thumbnails.poster, lost, plan.duration, tmp_path)
     assert counter.read(luma(poster.data)) == poster.time == 0
+
+
+def test_a_picture_larger_than_allowed_is_refused(tmp_path: Path) -> None:
+    path = clips.cached(CLIP)
+    _, plan = planned(path)
+    least = 320 * 180 - 1
+    own = (plan.duration, tmp_path)
+    with path.open("rb") as file:
+        with pytest.raises(UnsupportedMediaError, match="more than the allowed"):
+            make_poster(file, plan.video, plan.thumbnails.poster, (), *own, max_pixels=least)
+        with pytest.raises(UnsupportedMediaError, match="more than the allowed"):
+            list(make_sheets(file, plan.video, plan.thumbnails.sprites, (), *own, max_pixels=least))
 
 
 def test_tiles_of_pictures_marked_interlaced_have_no_green_lines(tmp_path: Path) -> None:
