@@ -239,7 +239,8 @@ def resolve(ladder: Ladder, media: MediaInfo) -> tuple[Rendition, ...]:
     rungs: list[VideoRung] = []
     for codec in dict.fromkeys(rung.codec for rung in ladder.video):
         own = [rung for rung in ladder.video if rung.codec == codec]
-        rungs += [rung for rung in own if rung.height <= short] or [min(own, key=lambda rung: rung.height)]
+        lowest = min(rung.height for rung in own)
+        rungs += [rung for rung in own if rung.height <= max(short, lowest)]
     found: dict[tuple[str, int, int, int], int] = {}
     renditions = []
     for rung in sorted(rungs, key=lambda rung: -rung.height):

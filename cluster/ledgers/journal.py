@@ -63,6 +63,11 @@ class JournalLedger:
         state, outcome = _replay(lines)
         return cls(path, file, state, outcome)
 
+    @property
+    def request(self) -> JobRequest:
+        """What the job was begun with."""
+        return self._state.request
+
     async def load(self) -> JobState:
         return self._state.model_copy(
             update={"commits": tuple(self._committed.values()), "attempts": dict(self._attempts)}

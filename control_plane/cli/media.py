@@ -171,7 +171,7 @@ class _Output:
     def ledger(self, request: JobRequest, *, resume: bool) -> JournalLedger:
         """The ledger of a new job, or of the interrupted one. Errors: InvalidInputError."""
         if resume and self.journal.exists():
-            return JournalLedger.open(self.journal)
+            return self._interrupted(request)
         if resume and not self.folder.exists():
             resume = False  # nothing to go on with: `--resume` in a script just starts
         if resume:
@@ -187,6 +187,20 @@ class _Output:
             raise InvalidInputError(f"{self.keys.name} holds the keys of an earlier package: move it away first")
         self.folder.mkdir(parents=True, exist_ok=True)
         return JournalLedger.create(self.journal, f"cli-{uuid.uuid4().hex[:12]}", request)
+
+    def _interrupted(self, request: JobRequest) -> JournalLedger:
+        """What is committed was made as the job was begun: what is asked for now, such as encryption, would be passed
+        over in silence."""
+        ledger = JournalLedger.open(self.journal)
+        begun = ledger.request
+        if begun == request:
+            return ledger
+        ledger.close()
+        other = [name for name in JobRequest.model_fields if getattr(begun, name) != getattr(request, name)]
+        raise InvalidInputError(
+            f"{self.folder.name} was begun with another {', '.join(other).replace('_', ' ')}: go on with the options "
+            "that it was begun with, or remove it and its journal"
+        )
 
 
 @click.command()
@@ -206,7 +220,7 @@ class _Output:
 @click.option("--drm-scheme", type=click.Choice(["cbcs", "cenc"]), default="cbcs", show_default=True,
               help="How it is encrypted: AES-CBC with a pattern, or AES-CTR for older devices.")  # fmt: skip
 @click.option("--vmaf", is_flag=True, help="Measure VMAF of every picture; takes longer than the encoding.")
-@click.option("--resume", is_flag=True, help="Go on with an interrupted transcode into OUT.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted transcode into OUT, with the same options.")
 @_JSON
 def transcode(
     source: Path,

@@ -139,6 +139,13 @@ def test_codecs_can_be_mixed_and_each_has_a_rung() -> None:
     assert [(own.id, own.height) for own in resolve(ladder, source(320, 180))] == [("h1080", 180), ("l180", 180)]
 
 
+def test_a_small_source_keeps_each_of_the_lowest_rungs() -> None:
+    rungs = [rung(id=f"x{bits}", height=240, codec="hevc", bits=bits) for bits in (8, 10)]
+    ladder = parse_ladder({"name": "x", "video": [rung(id="x480", height=480, codec="hevc"), *rungs]})
+    found = [(own.id, own.bits, own.height) for own in resolve(ladder, source(320, 180))]
+    assert found == [("x8", 8, 180), ("x10", 10, 180)]
+
+
 @pytest.mark.parametrize(
     ("size", "codec", "expected"),
     [
