@@ -215,7 +215,7 @@ class TranscodeRun:
             call = TaskCall(
                 name, tasks.video_task,
                 (source, packages, key, attempts[key], track, chunk, seek, self._state.request.lane,
-                 plan.following(chunk), start.threads, self._settings.limits.pixels, self._encryption),
+                 plan.following(chunk), start.threads, self._settings.limits, self._encryption),
                 cpus=start.threads,
             )  # fmt: skip
         elif key.kind == "audio":
@@ -224,10 +224,20 @@ class TranscodeRun:
             }
             call = TaskCall(
                 name, tasks.audio_task,
-                (source, packages, attempts, plan.audio[key.track], plan.chunks, plan.origin, known, self._encryption),
+                (source, packages, attempts, plan.audio[key.track], plan.chunks, plan.origin, known,
+                 self._settings.limits, self._encryption),
             )  # fmt: skip
         elif key.kind == "text":
-            arguments = (source, packages, attempts, plan.text, plan.segments, plan.origin, plan.length)
+            arguments = (
+                source,
+                packages,
+                attempts,
+                plan.text,
+                plan.segments,
+                plan.origin,
+                plan.length,
+                self._settings.limits,
+            )
             call = TaskCall(name, tasks.text_task, arguments)
         else:
             call = TaskCall(name, *self._image(key, attempts[key]))
@@ -238,7 +248,7 @@ class TranscodeRun:
         plan, stream, thumbnails = self._plan, self._media.main_video, self._plan.thumbnails
         assert plan.video is not None and stream is not None and thumbnails is not None  # else there is no such task
         own = (self._stores.source, self._stores.packages, key, attempt, plan.video)
-        rest = (plan.duration, self._settings.limits.pixels)
+        rest = (plan.duration, self._settings.limits)
         if key.index == 0:
             keyframes = keyframes_at(stream.keyframes, plan.video, poster_times(plan.duration))
             return tasks.poster_task, (*own, thumbnails.poster, tuple(dict.fromkeys(keyframes)), *rest)

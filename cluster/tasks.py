@@ -71,7 +71,7 @@ def video_task(
     lane: str,
     following: Segment | None,
     threads: int,
-    max_pixels: int,
+    limits: Limits,
     encryption: PackageEncryption | None = None,
 ) -> Iterator[Part]:
     """Encode, package and encrypt one chunk on every rung. Without its keys nothing is encoded."""
@@ -80,7 +80,7 @@ def video_task(
     with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
         made = make_video_part(
             file, track, chunk, folder, lane=lane, seek=seek, following=following, threads=threads,
-            max_pixels=max_pixels, attempt=attempt, encryptor=encryptor,
+            limits=limits, attempt=attempt, encryptor=encryptor,
         )  # fmt: skip
         yield _delivered(made, key, attempt, open_store(packages), started)
 
@@ -93,6 +93,7 @@ def audio_task(
     chunks: tuple[Chunk, ...],
     origin: Fraction,
     committed: Mapping[TaskKey, tuple[int, PartResult]],
+    limits: Limits,
     encryption: PackageEncryption | None = None,
 ) -> Iterator[Part]:
     """Encode one audio track and deliver its parts in order.
@@ -108,7 +109,9 @@ def audio_task(
     made_by = {key.index: attempt for key, attempt in attempts.items()}
     made_by |= {key.index: attempt for key, (attempt, _) in committed.items()}
     with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
-        parts = make_audio_parts(file, track, chunks, folder, origin=origin, attempts=made_by, encryptor=encryptor)
+        parts = make_audio_parts(
+            file, track, chunks, folder, origin=origin, attempts=made_by, limits=limits, encryptor=encryptor
+        )
         for made in parts:
             key = TaskKey(kind="audio", track=track.track, index=made.index)
             before = committed.get(key)
@@ -130,13 +133,15 @@ def text_task(
     segments: tuple[Segment, ...],
     origin: Fraction,
     length: Fraction,
+    limits: Limits,
 ) -> Iterator[Part]:
     """Turn text tracks into WebVTT, each whole: those that have an attempt, read in one pass over the source."""
     started = _Stopwatch()
     store = open_store(packages)
     wanted = [track for track in tracks if TaskKey(kind="text", track=track.track) in attempts]
     with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
-        read = read_cues(file, wanted, origin=origin, length=length, boundaries=segment_starts(segments))
+        starts = segment_starts(segments)
+        read = read_cues(file, wanted, origin=origin, length=length, boundaries=starts, limits=limits)
         for track in wanted:
             key, own = TaskKey(kind="text", track=track.track), folder / track.id
             own.mkdir()
@@ -154,12 +159,12 @@ def poster_task(
     size: tuple[int, int],
     keyframes: tuple[Keyframe, ...],
     duration: Fraction,
-    max_pixels: int,
+    limits: Limits,
 ) -> Iterator[Part]:
     """Make the poster."""
     started = _Stopwatch()
     with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
-        poster = make_poster(file, track, size, keyframes, duration, folder, max_pixels=max_pixels)
+        poster = make_poster(file, track, size, keyframes, duration, folder, limits=limits)
     image = _stored_image(packages, key, attempt, "poster", POSTER, poster.data, size, poster.time)
     yield Part(key, PartResult(images=(image,), **started.read()))
 
@@ -173,13 +178,13 @@ def sprites_task(
     sheets: SpriteSheets,
     keyframes: tuple[Keyframe, ...],
     duration: Fraction,
-    max_pixels: int,
+    limits: Limits,
 ) -> Iterator[Part]:
     """Make the sprite sheets, and their index."""
     started = _Stopwatch()
     images: list[ImageResult] = []
     with scratch_folder() as folder, open_store(source[0]).open(source[1]) as file:
-        for sheet in make_sheets(file, track, sheets, keyframes, duration, folder, max_pixels=max_pixels):
+        for sheet in make_sheets(file, track, sheets, keyframes, duration, folder, limits=limits):
             images.append(
                 _stored_image(packages, key, attempt, "sprite", sheet.name, sheet.data, sheets.size, sheet.time)
             )

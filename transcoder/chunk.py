@@ -21,7 +21,7 @@ import av.video
 
 from transcoder.deinterlacing import deinterlaced
 from transcoder.lanes import Lane
-from transcoder.limits import Limits
+from transcoder.limits import DEFAULT_LIMITS, Limits
 from transcoder.media import Keyframe, VideoStream
 from transcoder.pictures import SourcePictures
 from transcoder.plan import Chunk, Segment, VideoTrack
@@ -79,7 +79,7 @@ def encode_chunk(
     seek: Sequence[Keyframe] = (),
     following: Segment | None,
     threads: int = 1,
-    max_pixels: int = Limits().pixels,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> EncodedChunk:
     """Encode one chunk of the source on every rung of the plan, into `folder`.
 
@@ -88,12 +88,12 @@ def encode_chunk(
 
     The lane may ask for several passes over the span, so that not all encoders are in memory at once.
 
-    Errors: UnsupportedMediaError where no picture can be decoded, or one is larger than `max_pixels`.
+    Errors: UnsupportedMediaError where no picture can be decoded, or one is larger than `limits` allow.
     """
     passes = [
         _encode_pass(
             file, part, chunk, folder, lane=lane, seek=seek, following=following, threads=threads,
-            max_pixels=max_pixels,
+            limits=limits,
         )
         for part in lane.passes(track)
     ]  # fmt: skip
@@ -112,7 +112,7 @@ def _encode_pass(
     seek: Sequence[Keyframe],
     following: Segment | None,
     threads: int,
-    max_pixels: int,
+    limits: Limits,
 ) -> EncodedChunk:
     """Decode the span once and encode it on the rungs of the track."""
     timing: Timing[av.VideoFrame] = timing_of(track, chunk, following)
@@ -120,12 +120,12 @@ def _encode_pass(
     start_pts = track.pts(chunk.start)
     first, count = 0, 0
     try:
-        with open_source(file) as container, media_errors("encoding"):
+        with open_source(file, limits) as container, media_errors("encoding"):
             stream = container.streams[track.stream_index]
             assert isinstance(stream, av.video.VideoStream)
             lane.prepare(stream, threads)
             source = SourcePictures(
-                container, stream, seek=seek, max_pixels=max_pixels,
+                container, stream, seek=seek, max_pixels=limits.pixels,
                 first_pts=_first_pts(track, chunk),
                 clock=track.clock, stamping=track.stamping,
             )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Limits"]
+__all__ = ["DEFAULT_LIMITS", "Limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +28,7 @@ class Limits:
     def decoder_pixels(self) -> int:
         """What a decoder is told: it counts whole blocks, and lines with their padding."""
         return self.pixels + self.pixels // 4 + 64 * 64
+
+
+DEFAULT_LIMITS = Limits()
+"""What a source may be at most where nobody says otherwise."""

@@ -17,7 +17,7 @@ from transcoder.errors import VerificationError
 from transcoder.isobmff import InitInfo, read_init, read_segment
 from transcoder.ladder import Rendition
 from transcoder.lanes import open_lane
-from transcoder.limits import Limits
+from transcoder.limits import DEFAULT_LIMITS, Limits
 from transcoder.media import Keyframe
 from transcoder.packaging.drm import CENC_SAMPLES
 from transcoder.packaging.keys import Encryptor
@@ -60,20 +60,20 @@ def make_video_part(
     seek: Sequence[Keyframe],
     following: Segment | None,
     threads: int,
-    max_pixels: int = Limits().pixels,
+    limits: Limits = DEFAULT_LIMITS,
     attempt: int = 1,
     encryptor: Encryptor | None = None,
 ) -> MadePart:
     """Encode one chunk on every rung and package it. `folder` is empty and stays the caller's.
 
-    `following` is the segment after the chunk, None at the title's end; no picture may have more than `max_pixels`.
+    `following` is the segment after the chunk, None at the title's end; no picture may have more than `limits` allow.
     With an `encryptor` the packaged chunk is encrypted; `attempt` then keeps IVs from being used twice.
 
     Errors: those of the chunk encoder and the Packager; VerificationError where the output is not the plan's.
     """
     encoded = encode_chunk(
         file, track, chunk, folder, lane=open_lane(lane), seek=seek, following=following, threads=threads,
-        max_pixels=max_pixels,
+        limits=limits,
     )  # fmt: skip
     first = chunk.segments[0].number
     outputs = [(own.id, own, encoded.frames) for own in track.renditions]
@@ -125,16 +125,18 @@ def make_audio_parts(
     *,
     origin: Fraction,
     attempts: Mapping[int, int] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
     encryptor: Encryptor | None = None,
 ) -> Iterator[MadePart]:
     """Encode one audio track and yield its parts, packaged, in order and as soon as they are complete. A part has those
     renditions that have a segment in it.
 
-    With an `encryptor` the parts are encrypted; `attempts` by chunk index then keep IVs from being used twice.
+    With an `encryptor` the parts are encrypted; `attempts`, which has every chunk index then, keeps IVs from being used
+    twice.
     """
-    for encoded in encode_track(file, track, chunks, folder, origin=origin):
+    for encoded in encode_track(file, track, chunks, folder, origin=origin, limits=limits):
         inputs = {f"{name}.{number}": (name, number) for name, own in encoded.files.items() for number in own}
-        protected = _protected(encryptor, inputs, (attempts or {}).get(encoded.index, 1))
+        protected = _protected(encryptor, inputs, 1 if attempts is None else attempts[encoded.index])
         paths = {name: encoded.files[rendition][number] for name, (rendition, number) in inputs.items()}
         folder_of_part = folder / f"packaged{encoded.index}"
         packaged = package_part(paths, folder_of_part, kind="audio", protected=protected) if paths else {}

@@ -21,7 +21,7 @@ from av.packet import Packet
 from transcoder.clock import BreakFinder, PacketClock
 from transcoder.codecs import decoders
 from transcoder.errors import FramemillError, StorageError, UnsupportedMediaError
-from transcoder.limits import Limits
+from transcoder.limits import DEFAULT_LIMITS, Limits
 from transcoder.media import Keyframe, SourceClock
 from transcoder.signatures import SIGNATURE_BYTES, unknown_container
 
@@ -50,7 +50,6 @@ _BEFORE_ALL = -(1 << 50)
 _WITHOUT_TIME = {"av1", "h264", "hevc", "m4v", "mpegvideo", "obu", "vc1", "vc1test"}
 """Demuxers of what has no stamps at all, but on what libav derives: pictures are counted there."""
 
-_LIMITS = Limits()
 
 _MOST_STREAMS = 1000
 """libav's own bound, stated because it is a fence: the probe says how many streams are too many."""
@@ -95,7 +94,7 @@ def media_errors(doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_source(file: BinaryIO, limits: Limits = _LIMITS) -> Iterator[av.container.InputContainer]:
+def open_source(file: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[av.container.InputContainer]:
     """Open a source for demuxing. `file` must be seekable; it is read from its
     beginning and left open.
 

@@ -120,20 +120,21 @@ class RayRuntime:
 
     def _leave(self, identifier: str, generator: Any) -> None:
         """Stop a call that nobody waits for any more. One that still is in the queue stops when its turn comes."""
-        try:
-            ask_to_stop(identifier)
-        except Exception as error:
-            _log.warning("a call could not be stopped and runs to its end: %s", type(error).__name__)
         leaving = asyncio.create_task(self._drain(identifier, generator))
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
 
     async def _drain(self, identifier: str, generator: Any) -> None:
+        try:
+            # In a thread: while Ray's control service is away this waits, and the loop has leases to renew.
+            await asyncio.to_thread(ask_to_stop, identifier)
+        except Exception as error:
+            _log.warning("a call could not be stopped and runs to its end: %s", type(error).__name__)
         with contextlib.suppress(self._ray.exceptions.RayError):
             async for reference in generator:
                 await reference
         with contextlib.suppress(Exception):  # garbage: nothing has this name again
-            allow_stop(identifier)
+            await asyncio.to_thread(allow_stop, identifier)
 
     def close(self) -> None:
         """Leave the cluster; a local one stops."""

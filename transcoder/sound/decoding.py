@@ -14,6 +14,7 @@ import av.error
 from av.packet import Packet
 
 from transcoder.errors import UnsupportedMediaError
+from transcoder.limits import Limits
 from transcoder.media import SAMPLE_RATES
 from transcoder.sound.timeline import Heard
 from transcoder.sound.tracks import AudioTrack
@@ -69,13 +70,15 @@ def decoded(
     origin: Fraction,
     damage: Damage,
     each: Callable[[Packet[Any]], None] = lambda _: None,
+    *,
+    limits: Limits,
 ) -> Iterator[Heard]:
     """The frames of a track. What is damaged is added to `damage`, other packets go to `each`.
 
     A frame without a time follows the one before it; one that comes before any time is known is left out. One that
     cannot be resampled is damage too.
     """
-    with open_source(file) as container, media_errors("decoding the sound"):
+    with open_source(file, limits) as container, media_errors("decoding the sound"):
         stream = _sound_stream(container, track.stream_index)
         damaged, following = False, None
         for packet in chain(packets(container, stream, clock=track.clock), (None,)):

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from av.packet import Packet
 
+from transcoder.limits import DEFAULT_LIMITS, Limits
 from transcoder.plan import Chunk
 from transcoder.results import Loudness
 from transcoder.sound.channels import Mix
@@ -53,6 +54,7 @@ def encode_track(
     folder: Path,
     *,
     origin: Fraction,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[EncodedPart]:
     """Encode one audio track of the title and yield one part a chunk, in order, as soon as it is complete.
 
@@ -66,13 +68,13 @@ def encode_track(
     gains: dict[Mix, float] = {}
     if track.loudness is not None:
         first = [_Voice(mix, end) for mix in {_mix(rendition) for rendition in track.renditions}]
-        for heard in decoded(file, track, origin, Damage()):
+        for heard in decoded(file, track, origin, Damage(), limits=limits):
             for voice in first:
                 voice.hear(heard)
         gains = {voice.mix: gain_for(voice.finish(), track.loudness) for voice in first}
     making = _Making(track, chunks, folder, origin, end, gains)
     index, last, found = 0, len(chunks) - 1, False
-    for heard in decoded(file, track, origin, damage, making.keep):
+    for heard in decoded(file, track, origin, damage, making.keep, limits=limits):
         found = True
         making.hear(heard)
         while index < last and making.complete(index):

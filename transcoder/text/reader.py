@@ -17,6 +17,7 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from transcoder.languages import language_tag
+from transcoder.limits import DEFAULT_LIMITS, Limits
 from transcoder.media import Role, TextStream
 from transcoder.source import media_errors, open_source, packets
 from transcoder.text.cues import MOST_CUES, Cue, Event, cues_of
@@ -117,7 +118,13 @@ def describe(stream: av.stream.Stream) -> TextStream | None:
 
 
 def read_cues(
-    file: BinaryIO, tracks: Sequence[TextTrack], *, origin: Fraction, length: Fraction, boundaries: Sequence[int]
+    file: BinaryIO,
+    tracks: Sequence[TextTrack],
+    *,
+    origin: Fraction,
+    length: Fraction,
+    boundaries: Sequence[int],
+    limits: Limits = DEFAULT_LIMITS,
 ) -> dict[int, ReadTrack]:
     """The cues of each track by its number, in one pass over the source.
 
@@ -128,7 +135,7 @@ def read_cues(
     """
     if not tracks:
         return {}
-    with open_source(file) as container, media_errors("reading the subtitles"):
+    with open_source(file, limits) as container, media_errors("reading the subtitles"):
         wanted = {track.stream_index: track for track in tracks}
         collectors: dict[int, _Collector] = {}
         for stream in container.streams:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcoder.errors import UnsupportedMediaError
-from transcoder.limits import Limits
+from transcoder.limits import DEFAULT_LIMITS, Limits
 from transcoder.media import Keyframe
 from transcoder.plan import VideoTrack
 from transcoder.thumbnails.stills import Still, stills, write_jpeg
@@ -53,20 +53,20 @@ def make_poster(
     duration: Fraction,
     folder: Path,
     *,
-    max_pixels: int = Limits().pixels,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Poster:
-    """The poster of a title of so many seconds, in even width and height; no picture may have more than `max_pixels`.
+    """The poster of a title of so many seconds, in even width and height; no picture may have more than `limits` allow.
 
     Errors: UnsupportedMediaError where no picture can be decoded.
     """
     best: tuple[float, Still] | None = None
     times = poster_times(duration)
-    for still in stills(file, track, times, keyframes, size, folder, duration=duration, max_pixels=max_pixels):
+    for still in stills(file, track, times, keyframes, size, folder, duration=duration, limits=limits):
         if still is not None and (best is None or detail(still.rgb) > best[0]):
             best = (detail(still.rgb), still)
     if best is None and keyframes:
         # No keyframe decodes: the first picture that anything can be made of has to do.
-        return make_poster(file, track, size, (), Fraction(0), folder, max_pixels=max_pixels)
+        return make_poster(file, track, size, (), Fraction(0), folder, limits=limits)
     if best is None:
         raise UnsupportedMediaError("no picture can be decoded for the poster")
     return Poster(write_jpeg(best[1].rgb), *size, best[1].time)

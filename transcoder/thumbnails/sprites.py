@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from transcoder.limits import Limits
+from transcoder.limits import DEFAULT_LIMITS, Limits
 from transcoder.media import Keyframe
 from transcoder.plan import VideoTrack
 from transcoder.thumbnails.sheets import SpriteSheets
@@ -36,9 +36,9 @@ def make_sheets(
     duration: Fraction,
     folder: Path,
     *,
-    max_pixels: int = Limits().pixels,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[Sheet]:
-    """The sheets of a title of so many seconds, one at a time in memory; no picture may have more than `max_pixels`.
+    """The sheets of a title of so many seconds, one at a time in memory; no picture may have more than `limits` allow.
 
     Where a picture cannot be decoded, the one before it is there again. Errors: UnsupportedMediaError where the source
     cannot be read, or a picture is too large.
@@ -48,7 +48,7 @@ def make_sheets(
     tile = np.zeros((sheets.height, sheets.width, 3), np.uint8)
     size = (sheets.width, sheets.height)
     times = list(sheets.times())
-    pictures = stills(file, track, times, keyframes, size, folder, duration=duration, max_pixels=max_pixels)
+    pictures = stills(file, track, times, keyframes, size, folder, duration=duration, limits=limits)
     for number, still in enumerate(pictures):
         sheet, left, top = sheets.place(number)
         tile = tile if still is None else still.rgb

@@ -27,7 +27,7 @@ from transcoder.colour import BT709
 from transcoder.deinterlacing import deinterlaced
 from transcoder.ladder import Rendition
 from transcoder.lanes.picture import PictureFormat, PictureGraph
-from transcoder.limits import Limits
+from transcoder.limits import DEFAULT_LIMITS, Limits
 from transcoder.media import Keyframe
 from transcoder.pictures import SourcePictures
 from transcoder.plan import VideoTrack
@@ -75,22 +75,22 @@ def stills(
     folder: Path,
     *,
     duration: Fraction,
-    max_pixels: int = Limits().pixels,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[Still | None]:
     """A picture of that size for each time of the title, in order; None where none decodes.
 
     `keyframes` are those of the times, or none; `folder` takes tables of colours. Errors: UnsupportedMediaError.
     """
     painter = _Painter(track, size, folder)
-    with open_source(file) as container, media_errors("making thumbnails"):
+    with open_source(file, limits) as container, media_errors("making thumbnails"):
         stream = container.streams[track.stream_index]
         assert isinstance(stream, av.video.VideoStream)
         stream.codec_context.thread_count = 1
         if duration <= _DECODED_WHOLE_SECONDS or not keyframes:
-            shown = _shown(container, stream, track, times, max_pixels)
+            shown = _shown(container, stream, track, times, limits)
         else:
             starts = keyframes_at(keyframes, track, times)
-            shown = _keyframes(container, stream, track, starts, max_pixels)
+            shown = _keyframes(container, stream, track, starts, limits)
         last: tuple[av.VideoFrame, Still] | None = None
         for picture in shown:
             if picture is None:
@@ -107,11 +107,11 @@ def _shown(
     stream: av.video.VideoStream,
     track: VideoTrack,
     times: Sequence[Fraction],
-    max_pixels: int,
+    limits: Limits,
 ) -> Iterator[tuple[int, av.VideoFrame] | None]:
     """The picture that is shown at each time, all being decoded in order."""
     source = SourcePictures(
-        container, stream, first_pts=track.origin_pts, max_pixels=max_pixels, clock=track.clock,
+        container, stream, first_pts=track.origin_pts, max_pixels=limits.pixels, clock=track.clock,
         stamping=track.stamping,
     )  # fmt: skip
     pictures = iter(source)
@@ -127,7 +127,7 @@ def _keyframes(
     stream: av.video.VideoStream,
     track: VideoTrack,
     starts: Sequence[Keyframe],
-    max_pixels: int,
+    limits: Limits,
 ) -> Iterator[tuple[int, av.VideoFrame] | None]:
     """The picture of each keyframe. One that is asked for again is not decoded again."""
     stream.codec_context.skip_frame = "NONKEY"
@@ -137,7 +137,7 @@ def _keyframes(
         if picture is None or start != before:
             frame = _decoded(container, stream, track, start)
             picture = None if frame is None else (start.pts, frame)
-            if frame is not None and frame.width * frame.height > max_pixels:
+            if frame is not None and frame.width * frame.height > limits.pixels:
                 picture = None
         before = start
         yield picture

@@ -14,6 +14,7 @@ from support.recording import LADDER, record, record_title
 from transcoder.chunk import encode_chunk
 from transcoder.errors import UnsupportedMediaError
 from transcoder.lanes import open_lane
+from transcoder.limits import Limits
 from transcoder.plan import Chunk, plan_title
 from transcoder.probe import probe
 
@@ -152,10 +153,12 @@ def test_a_picture_that_grows_on_the_way_stays_within_the_limit(tmp_path: Path) 
         last = plan.chunks[-1]
         with pytest.raises(UnsupportedMediaError, match="more than the allowed 20000 pixels"):
             encode_chunk(
-                file, plan.video, last, tmp_path, lane=open_lane("cpu"), following=None, max_pixels=20_000
+                file, plan.video, last, tmp_path, lane=open_lane("cpu"), following=None,
+                limits=Limits(pixels=20_000)
             )  # fmt: skip
         first = plan_title(media, LADDER, slots=4).chunks[0]
         small = encode_chunk(
-            file, plan.video, first, tmp_path, lane=open_lane("cpu"), following=plan.following(first), max_pixels=20_000
+            file, plan.video, first, tmp_path, lane=open_lane("cpu"), following=plan.following(first),
+            limits=Limits(pixels=20_000)
         )  # fmt: skip
         assert small.frames == sum(picture.time < first.end for picture in pictures)

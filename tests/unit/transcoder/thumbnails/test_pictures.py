@@ -14,6 +14,7 @@ from support import clips, counter, ffmpeg
 
 from transcoder.errors import UnsupportedMediaError
 from transcoder.ladder import BUILT_IN
+from transcoder.limits import Limits
 from transcoder.media import MediaInfo
 from transcoder.plan import Plan, plan_title
 from transcoder.probe import probe
@@ -127,9 +128,9 @@ def test_a_picture_larger_than_allowed_is_refused(tmp_path: Path) -> None:
     own = (plan.duration, tmp_path)
     with path.open("rb") as file:
         with pytest.raises(UnsupportedMediaError, match="more than the allowed"):
-            make_poster(file, plan.video, plan.thumbnails.poster, (), *own, max_pixels=least)
+            make_poster(file, plan.video, plan.thumbnails.poster, (), *own, limits=Limits(pixels=least))
         with pytest.raises(UnsupportedMediaError, match="more than the allowed"):
-            list(make_sheets(file, plan.video, plan.thumbnails.sprites, (), *own, max_pixels=least))
+            list(make_sheets(file, plan.video, plan.thumbnails.sprites, (), *own, limits=Limits(pixels=least)))
 
 
 def test_tiles_of_pictures_marked_interlaced_have_no_green_lines(tmp_path: Path) -> None:
