@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import yaml
 
 from transcoder.errors import InvalidInputError
 from transcoder.ladder import BUILT_IN, resolve
@@ -228,3 +229,11 @@ def test_a_document_without_an_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("a: &a [*a]")
     with pytest.raises(InvalidInputError, match="not valid"):
         load_ladder(str(tmp_path / "b.yaml"))
+
+
+def test_the_ladder_of_the_documentation_is_one() -> None:
+    page = Path(__file__).parents[3] / "docs" / "files.md"
+    text = page.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    ladder = parse_ladder(yaml.safe_load(text))
+    assert [rung.codec for rung in ladder.video] == ["hevc", "h264"]
+    assert ladder.quality.measures_vmaf
