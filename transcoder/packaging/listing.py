@@ -22,7 +22,16 @@ from transcoder.packaging.hls import CLEARKEY_FORMAT, CLEARKEY_URI
 from transcoder.packaging.package import DASH_MANIFEST, HLS_MANIFEST
 from transcoder.results import Kind
 
-__all__ = ["ListedImages", "ListedRendition", "ListedSegment", "Listing", "OpenObject", "read_dash", "read_hls"]
+__all__ = [
+    "ListedImages",
+    "ListedRendition",
+    "ListedSegment",
+    "ListedVariant",
+    "Listing",
+    "OpenObject",
+    "read_dash",
+    "read_hls",
+]
 
 OpenObject = Callable[[str], bytes]
 """Gives the bytes of an object by its path in the package; NotFoundError where there is none."""
@@ -67,13 +76,24 @@ class ListedImages:
     paths: tuple[str, ...]
 
 
+class ListedVariant(NamedTuple):
+    """What an HLS player chooses among: a playlist, the codecs that it announces, and the renditions that they are for,
+    of which it plays one of each kind."""
+
+    name: str
+    codecs: frozenset[str]
+    renditions: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All renditions of one manifest; `final` where it promises that nothing is added any more."""
+    """All renditions of one manifest; `final` where it promises that nothing is added any more. DASH has no
+    variants."""
 
     renditions: dict[str, ListedRendition]
     final: bool
     images: ListedImages | None = None
+    variants: tuple[ListedVariant, ...] = ()
 
     def of_kind(self, *kinds: Kind) -> list[ListedRendition]:
         """The renditions of some kinds, in the manifest's order."""
@@ -90,6 +110,7 @@ def read_hls(open_object: OpenObject) -> Listing:
     kinds |= {frames.uri: "trick" for frames in master.iframe_playlists}
     kinds |= {media.uri: _MEDIA_KINDS.get(media.type, "audio") for media in master.media if media.uri}
     renditions: dict[str, ListedRendition] = {}
+    ids: dict[str, str] = {}
     final = bool(kinds)
     for name, kind in kinds.items():
         path = _inside(HLS_MANIFEST, name)
@@ -116,8 +137,26 @@ def read_hls(open_object: OpenObject) -> Listing:
             raise _wrong(path, "a segment is longer than the target duration")
         init = "" if kind == "text" else _inside(path, playlist.segments[0].init_section.uri)
         signal = _hls_signal(path, playlist.segments[0].key)
-        _add(renditions, _rendition(kind, init, segments, signal=signal))
-    return Listing(renditions, final, _hls_images(open_object, master))
+        rendition = _rendition(kind, init, segments, signal=signal)
+        _add(renditions, rendition)
+        ids[name] = rendition.id
+    return Listing(renditions, final, _hls_images(open_object, master), tuple(_variants(master, ids)))
+
+
+def _variants(master: Any, ids: dict[str, str]) -> Iterator[ListedVariant]:
+    """The variants and the playlists of keyframes, by the ids of what their playlists name."""
+    for variant in master.playlists:
+        info = variant.stream_info
+        group = [media for media in master.media if media.type == "AUDIO" and media.group_id == info.audio]
+        sounds = {ids[media.uri] for media in group if media.uri}
+        yield ListedVariant(variant.uri, _codecs(info.codecs), frozenset({ids[variant.uri]} | sounds))
+    for frames in master.iframe_playlists:
+        codecs = _codecs(frames.iframe_stream_info.codecs)
+        yield ListedVariant(frames.uri, codecs, frozenset({ids[frames.uri]}))
+
+
+def _codecs(attribute: str | None) -> frozenset[str]:
+    return frozenset(name.strip() for name in (attribute or "").split(",") if name.strip())
 
 
 def _hls_images(open_object: OpenObject, master: Any) -> ListedImages | None:

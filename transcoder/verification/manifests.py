@@ -12,7 +12,7 @@ from transcoder.verification.report import Findings, in_seconds
 from transcoder.verification.title import PublishedTitle
 from transcoder.verification.track import Track
 
-__all__ = ["check_times", "read_manifests"]
+__all__ = ["check_times", "check_variants", "read_manifests"]
 
 _EXTINF_TOLERANCE = Fraction(2, 1_000_000)
 """EXTINF has six digits, and each of its two times was rounded."""
@@ -48,6 +48,19 @@ def check_times(title: PublishedTitle, track: Track, findings: Findings) -> None
     findings.none_of("dash-times", track.id, "S@t and S@d are the segment's", _wrong_timeline(track, times))
     if track.init is not None:
         findings.same("codecs", track.id, listed.codecs, track.init.codecs)
+
+
+def check_variants(title: PublishedTitle, findings: Findings) -> None:
+    """Each CODECS of HLS names what its renditions really are: players pass over a variant by it."""
+    findings.none_of("hls-codecs", None, "CODECS are those of the init segments", _wrong_codecs(title))
+
+
+def _wrong_codecs(title: PublishedTitle) -> Iterator[str]:
+    for variant in title.hls.variants:
+        inits = [title.tracks[name].init for name in sorted(variant.renditions) if name in title.tracks]
+        real = {init.codecs for init in inits if init is not None}
+        if len(real) and None not in inits and real != variant.codecs:
+            yield f"{variant.name} has {', '.join(sorted(real))}, CODECS says {', '.join(sorted(variant.codecs))}"
 
 
 def _states(hls: Listing, dash: Listing) -> str:

@@ -41,6 +41,7 @@ _OF_EACH_TRACK: tuple[Callable[[PublishedTitle, Track, Findings], None], ...] = 
 """For each rendition whose files can be read, as soon as they were."""
 
 _OF_THE_TITLE: tuple[Callable[[PublishedTitle, Findings], None], ...] = (
+    manifests.check_variants,
     video.check_pictures,
     source_times.check_source_times,
     colour.check_colour,

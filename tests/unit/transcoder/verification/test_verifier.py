@@ -275,6 +275,17 @@ def test_wrong_durations_in_a_playlist(damaged: Damaged) -> None:
     assert failed == {("hls-durations", "v90"): "cmaf/v90/3.m4s lasts 1.000000 s, EXTINF says 1.001000 s"}
 
 
+def test_wrong_codecs_of_a_variant(damaged: Damaged) -> None:
+    folder = damaged()
+    master = folder / "hls/master.m3u8"
+    text = master.read_text()
+    real = text.partition('CODECS="')[2].partition('"')[0]
+    master.write_text(text.replace(f'CODECS="{real}"', 'CODECS="avc1.640033,mp4a.40.2"', 1))
+    failed = _failed(_verify(folder))
+    assert list(failed) == [("hls-codecs", None)]
+    assert "CODECS says avc1.640033, mp4a.40.2" in failed["hls-codecs", None]
+
+
 def test_times_are_exact(title: titles.Title) -> None:
     report = _verify(title.folder, title)
     assert [Fraction(r.end_seconds).limit_denominator(48_000) for r in report.renditions] == [
