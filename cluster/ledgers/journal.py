@@ -68,6 +68,11 @@ class JournalLedger:
         """What the job was begun with."""
         return self._state.request
 
+    @property
+    def media(self) -> MediaInfo | None:
+        """The analyzed source; None where the job was interrupted before."""
+        return self._state.media
+
     async def load(self) -> JobState:
         return self._state.model_copy(
             update={"commits": tuple(self._committed.values()), "attempts": dict(self._attempts)}

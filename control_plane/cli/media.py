@@ -168,10 +168,10 @@ class _Output:
             if issued:
                 self.keys.unlink(missing_ok=True)
 
-    def ledger(self, request: JobRequest, *, resume: bool) -> JournalLedger:
+    def ledger(self, request: JobRequest, source: Path, *, resume: bool) -> JournalLedger:
         """The ledger of a new job, or of the interrupted one. Errors: InvalidInputError."""
         if resume and self.journal.exists():
-            return self._interrupted(request)
+            return self._interrupted(request, source)
         if resume and not self.folder.exists():
             resume = False  # nothing to go on with: `--resume` in a script just starts
         if resume:
@@ -188,18 +188,21 @@ class _Output:
         self.folder.mkdir(parents=True, exist_ok=True)
         return JournalLedger.create(self.journal, f"cli-{uuid.uuid4().hex[:12]}", request)
 
-    def _interrupted(self, request: JobRequest) -> JournalLedger:
-        """What is committed was made as the job was begun: what is asked for now, such as encryption, would be passed
-        over in silence."""
+    def _interrupted(self, request: JobRequest, source: Path) -> JournalLedger:
+        """What is committed was made of one source, as the job was begun: what is asked for now, such as encryption,
+        would be passed over in silence. Errors: InvalidInputError."""
         ledger = JournalLedger.open(self.journal)
         begun = ledger.request
-        if begun == request:
+        other = [name for name in JobRequest.model_fields if getattr(begun, name) != getattr(request, name)]
+        # The size tells nearly all files apart, and costs nothing.
+        if ledger.media is not None and ledger.media.size_bytes != source.stat().st_size:
+            other.insert(0, "source")
+        if not other:
             return ledger
         ledger.close()
-        other = [name for name in JobRequest.model_fields if getattr(begun, name) != getattr(request, name)]
         raise InvalidInputError(
-            f"{self.folder.name} was begun with another {', '.join(other).replace('_', ' ')}: go on with the options "
-            "that it was begun with, or remove it and its journal"
+            f"{self.folder.name} was begun with another {', '.join(other).replace('_', ' ')}: go on with what it was "
+            "begun with, or remove it and its journal"
         )
 
 
@@ -247,7 +250,7 @@ def transcode(
         drm_scheme=drm_scheme,
     )  # fmt: skip
     output = _Output(out.absolute())
-    with contextlib.closing(output.ledger(request, resume=resume)) as ledger:
+    with contextlib.closing(output.ledger(request, source, resume=resume)) as ledger:
         try:
             report = asyncio.run(_transcode(source.absolute(), output, ledger))
         except UnsupportedMediaError:

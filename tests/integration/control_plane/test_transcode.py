@@ -125,6 +125,9 @@ def test_an_interrupted_transcode_goes_on_where_it_was(tmp_path: Path) -> None:
     code, _, errors = run(*command, "--resume", "--drm", "clearkey", "--segment-seconds", "1")
     assert code == 2  # not in the clear either, when encryption is asked for
     assert "was begun with another ladder, drm" in errors
+    code, _, errors = run("transcode", clips.cached(CLIP), *command[2:], "--resume")
+    assert code == 2
+    assert "was begun with another source" in errors
     begun = journal.read_text().count('{"commit"')
     code, printed, errors = run(*command, "--resume")
     assert code == 0, errors
