@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import posixpath
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
@@ -38,6 +39,9 @@ OpenObject = Callable[[str], bytes]
 
 _MOST_SEGMENTS = 1_000_000
 _DASH = "{urn:mpeg:dash:schema:mpd:2011}"
+_PERIOD = re.compile(r"PT(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9}(?:\.\d{1,9})?)S)?")
+"""The xs:duration of a length that is less than a day's, or counted in hours."""
+
 _MEDIA_KINDS: dict[str, Kind] = {"AUDIO": "audio", "SUBTITLES": "text"}
 _SET_KINDS: dict[str, Kind] = {"video": "video", "audio": "audio", "text": "text"}
 
@@ -55,7 +59,7 @@ class ListedRendition:
     """A rendition as a manifest names it; its id is the folder of its segments.
 
     `init` is its init segment, empty for text, which has none. `signal` is the encryption that the manifest speaks of;
-    None where it speaks of none.
+    None where it speaks of none. `language` is that of sound or text; `target_seconds` is HLS's target duration.
     """
 
     id: str
@@ -64,6 +68,8 @@ class ListedRendition:
     segments: tuple[ListedSegment, ...]
     codecs: str | None = None
     signal: Signal | None = None
+    language: str | None = None
+    target_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +83,25 @@ class ListedImages:
 
 
 class ListedVariant(NamedTuple):
-    """What an HLS player chooses among: a playlist, the codecs that it announces, and the renditions that they are for,
-    of which it plays one of each kind."""
+    """What an HLS player chooses among: a playlist, the codecs and the bits per second that it announces, and the
+    renditions that they are for, of which it plays one of each kind."""
 
     name: str
     codecs: frozenset[str]
+    bandwidth: int
     renditions: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """All renditions of one manifest; `final` where it promises that nothing is added any more. DASH has no
-    variants."""
+    variants; only it says how many seconds the title has."""
 
     renditions: dict[str, ListedRendition]
     final: bool
     images: ListedImages | None = None
     variants: tuple[ListedVariant, ...] = ()
+    seconds: Fraction | None = None
 
     def of_kind(self, *kinds: Kind) -> list[ListedRendition]:
         """The renditions of some kinds, in the manifest's order."""
@@ -109,6 +117,7 @@ def read_hls(open_object: OpenObject) -> Listing:
     kinds: dict[str, Kind] = {variant.uri: "video" for variant in master.playlists}
     kinds |= {frames.uri: "trick" for frames in master.iframe_playlists}
     kinds |= {media.uri: _MEDIA_KINDS.get(media.type, "audio") for media in master.media if media.uri}
+    languages = {media.uri: media.language for media in master.media if media.uri}
     renditions: dict[str, ListedRendition] = {}
     ids: dict[str, str] = {}
     final = bool(kinds)
@@ -137,7 +146,9 @@ def read_hls(open_object: OpenObject) -> Listing:
             raise _wrong(path, "a segment is longer than the target duration")
         init = "" if kind == "text" else _inside(path, playlist.segments[0].init_section.uri)
         signal = _hls_signal(path, playlist.segments[0].key)
-        rendition = _rendition(kind, init, segments, signal=signal)
+        rendition = replace(
+            _rendition(kind, init, segments, signal=signal), language=languages.get(name), target_seconds=target
+        )
         _add(renditions, rendition)
         ids[name] = rendition.id
     return Listing(renditions, final, _hls_images(open_object, master), tuple(_variants(master, ids)))
@@ -149,10 +160,18 @@ def _variants(master: Any, ids: dict[str, str]) -> Iterator[ListedVariant]:
         info = variant.stream_info
         group = [media for media in master.media if media.type == "AUDIO" and media.group_id == info.audio]
         sounds = {ids[media.uri] for media in group if media.uri}
-        yield ListedVariant(variant.uri, _codecs(info.codecs), frozenset({ids[variant.uri]} | sounds))
+        bandwidth = _bandwidth(info)
+        yield ListedVariant(variant.uri, _codecs(info.codecs), bandwidth, frozenset({ids[variant.uri]} | sounds))
     for frames in master.iframe_playlists:
-        codecs = _codecs(frames.iframe_stream_info.codecs)
-        yield ListedVariant(frames.uri, codecs, frozenset({ids[frames.uri]}))
+        info = frames.iframe_stream_info
+        yield ListedVariant(frames.uri, _codecs(info.codecs), _bandwidth(info), frozenset({ids[frames.uri]}))
+
+
+def _bandwidth(info: Any) -> int:
+    try:
+        return int(info.bandwidth)
+    except (TypeError, ValueError) as error:
+        raise _wrong(HLS_MANIFEST, "a variant has no valid BANDWIDTH") from error
 
 
 def _codecs(attribute: str | None) -> frozenset[str]:
@@ -206,8 +225,18 @@ def read_dash(open_object: OpenObject) -> Listing:
                 for index, (start, duration) in enumerate(timeline)
             )
             init = "" if kind == "text" else _expand(template, "initialization", name)
-            _add(renditions, _rendition(kind, init, segments, representation.get("codecs"), _dash_signal(own)))
-    return Listing(renditions, root.get("type", "static") == "static", images)
+            listed = _rendition(kind, init, segments, representation.get("codecs"), _dash_signal(own))
+            _add(renditions, replace(listed, language=own.get("lang")))
+    final = root.get("type", "static") == "static"
+    return Listing(renditions, final, images, seconds=_seconds(root.get("mediaPresentationDuration", "")))
+
+
+def _seconds(duration: str) -> Fraction | None:
+    found = _PERIOD.fullmatch(duration)
+    if found is None:
+        return None
+    hours, minutes, seconds = (Fraction(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def _dash_images(own: ET.Element, template: ET.Element) -> ListedImages:

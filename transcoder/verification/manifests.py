@@ -14,6 +14,9 @@ from transcoder.verification.track import Track
 
 __all__ = ["check_times", "check_variants", "read_manifests"]
 
+_PERIOD_TOLERANCE = Fraction(1, 1_000_000)
+"""The length of the title is rounded up to the microsecond."""
+
 _EXTINF_TOLERANCE = Fraction(2, 1_000_000)
 """EXTINF has six digits, and each of its two times was rounded."""
 
@@ -51,8 +54,44 @@ def check_times(title: PublishedTitle, track: Track, findings: Findings) -> None
 
 
 def check_variants(title: PublishedTitle, findings: Findings) -> None:
-    """Each CODECS of HLS names what its renditions really are: players pass over a variant by it."""
+    """What players choose by is true: CODECS, BANDWIDTH, languages, and the length of the title."""
     findings.none_of("hls-codecs", None, "CODECS are those of the init segments", _wrong_codecs(title))
+    if title.hls.final:
+        findings.none_of("hls-bandwidth", None, "no segment is above its variant's BANDWIDTH", _low_bandwidths(title))
+    if title.dash is not None:
+        findings.none_of("languages", None, "HLS and DASH name the same", _other_languages(title.hls, title.dash))
+    tracks = [track for track in title.tracks.values() if track.readable and track.kind in {"video", "audio"}]
+    if title.dash is not None and title.dash.final and tracks:
+        length, said = max(track.end for track in tracks), title.dash.seconds
+        right = said is not None and 0 <= said - length <= _PERIOD_TOLERANCE
+        told = "no length" if said is None else in_seconds(said)
+        findings.add("dash-duration", None, right, in_seconds(length), told)
+
+
+def _low_bandwidths(title: PublishedTitle) -> Iterator[str]:
+    """A lower bound of the peak of RFC 8216bis, 4.4.6.2: the segments that alone last half a target duration."""
+    for variant in title.hls.variants:
+        peaks: dict[str, Fraction] = {}
+        for track in (title.tracks[name] for name in variant.renditions if name in title.tracks):
+            if track.readable and track.kind in {"video", "audio"}:
+                peaks[track.kind] = max(peaks.get(track.kind, Fraction(0)), _peak(track))
+        if sum(peaks.values()) > variant.bandwidth:
+            yield f"{variant.name} needs {float(sum(peaks.values())):.0f}, BANDWIDTH says {variant.bandwidth}"
+
+
+def _peak(track: Track) -> Fraction:
+    """Bits per second of the fullest segment of at least half the target duration."""
+    least = Fraction(track.listed.target_seconds or 0, 2)
+    spans = [(segment.size_bytes, Fraction(segment.end - segment.start, track.timescale)) for segment in track.segments]
+    return max((8 * size / seconds for size, seconds in spans if seconds > 0 and seconds >= least), default=Fraction(0))
+
+
+def _other_languages(hls: Listing, dash: Listing) -> Iterator[str]:
+    for name, ours in hls.renditions.items():
+        theirs = dash.renditions.get(name)
+        # An HLS variant of sound alone may have no EXT-X-MEDIA that could say it.
+        if theirs is not None and ours.kind in {"audio", "text"} and ours.language != theirs.language:
+            yield f"{name} is {ours.language or 'of no language'} in HLS, {theirs.language or 'of none'} in DASH"
 
 
 def _wrong_codecs(title: PublishedTitle) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from fractions import Fraction
@@ -116,11 +117,11 @@ def test_a_segment_of_a_different_encode(title: titles.Title, damaged: Damaged) 
     """A segment of the other rung under this rung's name: all its times are right."""
     folder = damaged()
     (folder / "cmaf/v90/4.m4s").write_bytes((title.folder / "cmaf/v180/4.m4s").read_bytes())
-    assert _failed(verify_package(folder_opener(folder), package=title.package())) == {
-        ("committed-segments", "v90"): "cmaf/v90/4.m4s is another"
-    }
-    [(name, rendition)] = _failed(_verify(folder, decode=True))
-    assert (name, rendition) == ("decode", "v90")
+    too_much = ("hls-bandwidth", None)
+    failed = _failed(verify_package(folder_opener(folder), package=title.package()))
+    assert failed.keys() == {("committed-segments", "v90"), too_much}
+    assert failed["committed-segments", "v90"] == "cmaf/v90/4.m4s is another"
+    assert _failed(_verify(folder, decode=True)).keys() == {("decode", "v90"), too_much}
 
 
 def test_an_init_segment_of_a_different_encode(title: titles.Title, damaged: Damaged) -> None:
@@ -284,6 +285,31 @@ def test_wrong_codecs_of_a_variant(damaged: Damaged) -> None:
     failed = _failed(_verify(folder))
     assert list(failed) == [("hls-codecs", None)]
     assert "CODECS says avc1.640033, mp4a.40.2" in failed["hls-codecs", None]
+
+
+def _edited(folder: Path, name: str, pattern: str, by: str) -> dict[tuple[str, str | None], str]:
+    """The failed checks after one edit of a manifest."""
+    text, count = re.subn(pattern, by, (folder / name).read_text(), count=1)
+    assert count == 1
+    (folder / name).write_text(text)
+    return _failed(_verify(folder))
+
+
+def test_a_bandwidth_that_is_too_low(damaged: Damaged) -> None:
+    failed = _edited(damaged(), "hls/master.m3u8", r"BANDWIDTH=\d+", "BANDWIDTH=20000")
+    assert list(failed) == [("hls-bandwidth", None)]
+    assert failed["hls-bandwidth", None].endswith("BANDWIDTH says 20000")
+
+
+def test_a_wrong_length_in_dash(damaged: Damaged) -> None:
+    failed = _edited(damaged(), "dash/manifest.mpd", r'mediaPresentationDuration="[^"]+"',
+                     'mediaPresentationDuration="PT1M9.5S"')  # fmt: skip
+    assert failed == {("dash-duration", None): "69.500000 s"}
+
+
+def test_a_language_of_one_manifest_only(damaged: Damaged) -> None:
+    failed = _edited(damaged(), "dash/manifest.mpd", r'contentType="audio"', 'contentType="audio" lang="de"')
+    assert failed == {("languages", None): "a0 is of no language in HLS, de in DASH"}
 
 
 def test_times_are_exact(title: titles.Title) -> None:
