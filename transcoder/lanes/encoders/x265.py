@@ -64,6 +64,7 @@ def settings(rendition: Rendition, frame_rate: Fraction, budget: Budget, threads
         },
         reordered=depth,
         tag="hvc1",
+        looks_ahead=True,
         bitstream_filter="filter_units=remove_types=32-34",  # VPS, SPS, PPS (H.265, table 7-1)
     )
 
