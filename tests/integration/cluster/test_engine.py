@@ -259,4 +259,5 @@ async def test_a_rung_below_the_floor_fails_the_job_and_says_where(runtime: RayR
         await job.engine().transcode()
     assert job.ledger.outcome is not None
     assert job.ledger.outcome["code"] == "VERIFICATION_FAILED"
-    assert [line["code"] for line in job.lines("failure")] == ["VERIFICATION_FAILED"]
+    # Several chunks may have been under way.
+    assert {line["code"] for line in job.lines("failure")} == {"VERIFICATION_FAILED"}
