@@ -100,9 +100,10 @@ def _sprites(title: PublishedTitle, files: _Files) -> Iterator[str]:
         if cue.start != end:
             yield f"{cue.payload} begins at {cue.start} ms, the picture before it ends at {end} ms"
         end = cue.end
-    length = max((track.end for track in title.video), default=Fraction(0))
-    if Fraction(end + 1, 1000) < length:
-        yield f"they end at {end} ms, the picture at {in_seconds(length)}"
+    for track in title.video[:1]:
+        # They were planned before the last picture was decoded, which may be shown for a little longer.
+        if Fraction(end + 1, 1000) < track.end - max(track.steps) / Fraction(track.timescale):
+            yield f"they end at {end} ms, the picture at {in_seconds(track.end)}"
 
 
 def _misplaced(cue: Cue, files: _Files) -> str | None:
