@@ -87,7 +87,7 @@ def _variant(
     package: Package, played: PublishedRendition, video: PublishedRendition | None, group: AudioGroup | None
 ) -> list[str]:
     """One EXT-X-STREAM-INF and its URI: that of a picture, or without RESOLUTION, of sound alone (4.4.6.2)."""
-    sounds = group.members if group else ()
+    sounds = (*group.members, *group.spare) if group else ()
     pictures = (video,) if video else ()
     sums = [_largest(package, renditions) for renditions in (pictures, sounds, package.text)]
     codecs = dict.fromkeys(rendition.codecs for rendition in (*pictures, *sounds))
@@ -199,27 +199,41 @@ def _audio_group(package: Package, group: AudioGroup) -> list[str]:
     """EXT-X-MEDIA of one group (RFC 8216bis, 4.4.6.1). A track has one name in all groups."""
     lines = []
     known = {(audio.language, audio.roles) for audio in group.members if audio.default}
-    for audio, name in zip(group.members, _names(audio_groups(package)[0].members), strict=True):
+    names = _names(audio_groups(package)[0].members)
+    by_track = {audio.track: name for audio, name in zip(group.members, names, strict=True)}
+    for audio, name in zip(group.members, names, strict=True):
         # One of each language and purpose is chosen without being asked for; never a commentary.
         kind = (audio.language, audio.roles)
         chosen = audio.default or not (kind in known or "commentary" in audio.roles)
         known.add(kind)
-        selected = f"AUTOSELECT={'YES' if chosen else 'NO'}"
-        attributes = ["TYPE=AUDIO", f'GROUP-ID="{group.id}"', *_described(audio, name), selected]
-        purposes = [_PURPOSES[role] for role in audio.roles if role in _PURPOSES]
-        if purposes:
-            attributes.append(f'CHARACTERISTICS="{",".join(purposes)}"')
-        if audio.channels is not None:
-            attributes.append(f'CHANNELS="{audio.channels}"')
-        lines.append(f'#EXT-X-MEDIA:{",".join(attributes)},URI="{audio.id}.m3u8"')
+        lines.append(_sound(group, audio, name, default=audio.default, chosen=chosen))
+    for audio in group.spare:
+        name = f"{by_track[audio.track]} {audio.layout or audio.channels}"
+        lines.append(_sound(group, audio, name, default=False, chosen=False))
     return lines
+
+
+def _sound(group: AudioGroup, audio: PublishedRendition, name: str, *, default: bool, chosen: bool) -> str:
+    selected = f"AUTOSELECT={'YES' if chosen else 'NO'}"
+    attributes = ["TYPE=AUDIO", f'GROUP-ID="{group.id}"', *_described(audio, name, default=default), selected]
+    purposes = [_PURPOSES[role] for role in audio.roles if role in _PURPOSES]
+    if purposes:
+        attributes.append(f'CHARACTERISTICS="{",".join(purposes)}"')
+    if audio.channels is not None:
+        attributes.append(f'CHANNELS="{audio.channels}"')
+    return f'#EXT-X-MEDIA:{",".join(attributes)},URI="{audio.id}.m3u8"'
 
 
 def _text_group(package: Package) -> list[str]:
     """EXT-X-MEDIA of the subtitles (RFC 8216bis, 4.4.6.1). Captions say so by their characteristics."""
     lines = []
     for text, name in zip(package.text, _names(package.text), strict=True):
-        attributes = ["TYPE=SUBTITLES", f'GROUP-ID="{_TEXT_GROUP}"', *_described(text, name), "AUTOSELECT=YES"]
+        attributes = [
+            "TYPE=SUBTITLES",
+            f'GROUP-ID="{_TEXT_GROUP}"',
+            *_described(text, name, default=text.default),
+            "AUTOSELECT=YES",
+        ]
         attributes.append(f"FORCED={'YES' if text.forced else 'NO'}")
         if "caption" in text.roles:
             attributes.append(f'CHARACTERISTICS="{_CAPTIONS}"')
@@ -227,9 +241,9 @@ def _text_group(package: Package) -> list[str]:
     return lines
 
 
-def _described(rendition: PublishedRendition, name: str) -> list[str]:
+def _described(rendition: PublishedRendition, name: str, *, default: bool) -> list[str]:
     language = [f'LANGUAGE="{_quotable(rendition.language)}"'] if rendition.language else []
-    return [f'NAME="{name}"', *language, f"DEFAULT={'YES' if rendition.default else 'NO'}"]
+    return [f'NAME="{name}"', *language, f"DEFAULT={'YES' if default else 'NO'}"]
 
 
 def _names(renditions: tuple[PublishedRendition, ...]) -> list[str]:

@@ -40,16 +40,16 @@ def test_a_group_an_encoding_with_all_tracks_in_each(package: Package) -> None:
     media = m3u8.loads(hls.multivariant(package)).media
     members = [(one.group_id, one.uri.removesuffix(".m3u8"), one.channels) for one in media]
     assert members == [
-        ("aac", "a0", "2"), ("aac", "a1", "1"),
-        ("low", "a0-low", "2"), ("low", "a1-low", "1"),
-        ("surround", "a0-surround", "6"), ("surround", "a1", "1"),
-        ("dolby", "a0-dolby", "6"), ("dolby", "a1", "1"),
+        ("aac", "a0", "2"), ("aac", "a1", "1"), ("aac", "a0-surround", "6"),
+        ("low", "a0-low", "2"), ("low", "a1-low", "1"), ("low", "a0-surround", "6"),
+        ("dolby", "a0-dolby", "6"), ("dolby", "a1", "1"), ("dolby", "a0-surround", "6"),
     ]  # fmt: skip
     # Members of different groups that are the same sound differ in URI and channels alone (RFC 8216bis, 4.4.6.1.1).
-    english, german = ({(m.name, m.language, m.default, m.autoselect, m.characteristics) for m in media[n::2]}
-                       for n in (0, 1))  # fmt: skip
+    english, german, surround = ({(m.name, m.language, m.default, m.autoselect, m.characteristics) for m in media[n::3]}
+                                 for n in (0, 1, 2))  # fmt: skip
     assert english == {("en", "en", "YES", "YES", None)}
     assert german == {("de", "de", "NO", "YES", "public.accessibility.describes-video")}
+    assert surround == {("en 5.1", "en", "NO", "NO", None)}, "a change of channels is the listener's, not the player's"
 
 
 def test_a_small_picture_goes_with_a_small_sound(package: Package) -> None:
@@ -59,8 +59,6 @@ def test_a_small_picture_goes_with_a_small_sound(package: Package) -> None:
     assert found == [
         ("v180.m3u8", "aac", f"{video[0]},mp4a.40.2"),
         ("v90.m3u8", "low", f"{video[1]},mp4a.40.2"),
-        ("v180.m3u8", "surround", f"{video[0]},mp4a.40.2"),
-        ("v90.m3u8", "surround", f"{video[1]},mp4a.40.2"),
         ("v180.m3u8", "dolby", f"{video[0]},ec-3,mp4a.40.2"),
         ("v90.m3u8", "dolby", f"{video[1]},ec-3,mp4a.40.2"),
     ]
@@ -69,7 +67,7 @@ def test_a_small_picture_goes_with_a_small_sound(package: Package) -> None:
 def test_sound_alone_has_a_variant_a_group(package: Package) -> None:
     playlists = m3u8.loads(hls.multivariant(package.model_copy(update={"renditions": package.audio}))).playlists
     assert [(one.uri, one.stream_info.audio) for one in playlists] == [
-        ("a0.m3u8", "aac"), ("a0-low.m3u8", "low"), ("a0-surround.m3u8", "surround"), ("a0-dolby.m3u8", "dolby"),
+        ("a0.m3u8", "aac"), ("a0-low.m3u8", "low"), ("a0-dolby.m3u8", "dolby"),
     ]  # fmt: skip
     assert {one.stream_info.resolution for one in playlists} == {None}
 
@@ -79,7 +77,7 @@ def test_a_commentary_is_not_chosen_by_itself(package: Package) -> None:
         one.model_copy(update={"roles": ("commentary",)}) if one.track == 1 else one for one in package.renditions
     ]
     media = m3u8.loads(hls.multivariant(package.model_copy(update={"renditions": tuple(spoken)}))).media
-    assert {(one.language, one.autoselect) for one in media} == {("en", "YES"), ("de", "NO")}
+    assert {(one.name, one.autoselect) for one in media} == {("en", "YES"), ("en 5.1", "NO"), ("de", "NO")}
 
 
 def test_an_adaptation_set_a_track_and_encoding(package: Package) -> None:
@@ -101,4 +99,4 @@ def test_an_adaptation_set_a_track_and_encoding(package: Package) -> None:
 def test_one_of_two_alike_is_chosen_by_itself(package: Package) -> None:
     alike = [one.model_copy(update={"language": "en", "roles": ()}) for one in package.audio]
     media = m3u8.loads(hls.multivariant(package.model_copy(update={"renditions": (*package.video, *alike)}))).media
-    assert {(one.name, one.autoselect) for one in media} == {("en", "YES"), ("en (a1)", "NO")}
+    assert {(one.name, one.autoselect) for one in media} == {("en", "YES"), ("en 5.1", "NO"), ("en (a1)", "NO")}
