@@ -183,7 +183,7 @@ class TranscodeRun:
         self._events.put_nowait(Committed(part.key))
 
     async def _failed(self, name: str, attempts: dict[TaskKey, int], error: FramemillError) -> None:
-        _log.warning("%s failed: %s: %s", name, error.code, error.message)
+        _log.warning("%s failed: %s: %s %s", name, error.code, error.message, error.details or "")
         try:
             if not isinstance(error, LeaseLostError):
                 for key, attempt in attempts.items():

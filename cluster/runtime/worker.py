@@ -87,7 +87,8 @@ def run_call(
 
 @contextlib.contextmanager
 def _limits(bounds: Bounds) -> Iterator[None]:
-    """Set the limits of this process for a call. Children (the Packager) inherit those on memory and core files."""
+    """Set the limits of this process for a call. Children inherit them, but for the Packager, which starts without
+    the one on memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     before, most = resource.getrlimit(resource.RLIMIT_DATA)
     if bounds.memory_bytes is not None:

@@ -10,6 +10,7 @@ is left behind when one of the two dies.
 from __future__ import annotations
 
 import contextlib
+import resource
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -109,16 +110,39 @@ def _flag_file(protected: Protected, folder: Path) -> Iterator[int]:
 
 def _run(command: list[str], inherited: tuple[int, ...]) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False, pass_fds=inherited)
+        with _without_data_limit():
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=inherited)
     except FileNotFoundError as error:
         raise ResourceMissingError("Shaka Packager is not installed") from error
-    except subprocess.TimeoutExpired as error:
-        raise TaskTimeoutError(f"Shaka Packager did not end within {_TIMEOUT_SECONDS} s") from error
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        reason = said[-1][:500] if said and not inherited else f"exit {done.returncode}"
+    with process:
+        try:
+            _, written = process.communicate(timeout=_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise TaskTimeoutError(f"Shaka Packager did not end within {_TIMEOUT_SECONDS} s") from error
+        finally:
+            if process.poll() is None:
+                process.kill()
+    if process.returncode != 0:
+        said = written.decode(errors="replace").strip().splitlines()
+        reason = said[-1][:500] if said and not inherited else f"exit {process.returncode}"
         # A complaint about a flag quotes it, and with encryption that may be the keys.
         raise InternalError("packaging failed", {"packager": reason})
+
+
+@contextlib.contextmanager
+def _without_data_limit() -> Iterator[None]:
+    """Start a child without this process's own limit on memory (RLIMIT_DATA), which is for decoding.
+
+    Under a soft limit of 1.1 GB one start of the Packager 3.8 in ten ends with "mmap error: 12", under 0.2 or 4 GB none
+    of 150; it needs less than 100 MB. What it reads are files of ours. The limit is this process's again as soon as the
+    child runs.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _collect(folder: Path) -> PackagedRendition:
