@@ -19,6 +19,18 @@ _IMAGE_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif", b"crx ", 
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 # SMPTE ST 377-1, 7.1: the key of a header partition pack, up to its status byte. Run-in is not accepted.
 _MXF = bytes.fromhex("060e2b34020501010d0102010102")
+_SIGNATURES = (
+    (b"DKIF", "video/x-ivf"),
+    (b"\x12\x00", "video/av1"),  # AV1, 5.3.2: a temporal delimiter of no bytes
+    (b"\x1f\x07\x00", "video/dv"),  # IEC 61834-2: the header block of the first sequence
+    (b"riff\x2e\x91\xcf\x11", "audio/x-w64"),
+    (b"caff\x00\x01", "audio/x-caf"),
+    (b"fLaC", "audio/flac"),
+    (b"ID3", "audio/mpeg"),
+    (b"\x0b\x77", "audio/ac3"),  # ETSI TS 102 366, 4.4.1.1: syncword
+    (b"\x7f\xfe\x80\x01", "audio/vnd.dts"),  # ETSI TS 102 114, 5.3.1: syncword
+    (b"#!AMR", "audio/amr"),  # RFC 4867, 5.1
+)
 _TEXT_CONTROLS = frozenset(range(0x20)) - frozenset(b"\t\n\v\f\r\x1b")
 
 
@@ -31,11 +43,11 @@ def sniff(head: bytes) -> str:
         raise UnsupportedMediaError("the file is empty")
     if _is_text(head):
         raise UnsupportedMediaError("the file is text, not a video container")
-    found = _iso(head) or _matroska(head) or _fixed(head) or _transport_stream(head)
+    found = _iso(head) or _matroska(head) or _fixed(head) or _transport_stream(head) or _elementary(head)
     if found is None:
         raise UnsupportedMediaError(
             "the file is not a supported container: MP4, MOV, Matroska, WebM, MPEG-TS, MPEG-PS, AVI, FLV, ASF, "
-            "MXF or Ogg"
+            "MXF, Ogg, DV, PVA, IVF, a raw video stream, or WAV, AIFF, CAF, MP3, AAC, FLAC, AC-3, DTS or AMR sound"
         )
     return found
 
@@ -79,6 +91,13 @@ def _matroska(head: bytes) -> str | None:
 def _fixed(head: bytes) -> str | None:
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
         return "video/x-msvideo"
+    if head[:4] in {b"RIFF", b"RF64"} and head[8:12] == b"WAVE":
+        return "audio/wav"
+    if head.startswith(b"FORM") and head[8:12] in {b"AIFF", b"AIFC"}:
+        return "audio/aiff"
+    for signature, media_type in _SIGNATURES:
+        if head.startswith(signature):
+            return media_type
     if head.startswith(b"FLV\x01"):
         return "video/x-flv"
     if head.startswith(_ASF):
@@ -89,6 +108,20 @@ def _fixed(head: bytes) -> str | None:
         return "video/ogg"
     if head.startswith(b"\x00\x00\x01\xba"):  # ISO/IEC 13818-1, 2.5.3.4: pack_start_code
         return "video/mp2p"
+    return None
+
+
+def _elementary(head: bytes) -> str | None:
+    """Streams without a container, and containers that begin with little more than a count."""
+    if head.startswith((b"\x00\x00\x01", b"\x00\x00\x00\x01")):  # a start code: H.264, H.265, MPEG-1/2/4, VC-1
+        return "video/mpeg"
+    if head[:2] == b"AV" and head[2:3] in {b"\x01", b"\x02"} and head[4:5] == b"\x55":
+        return "video/x-pva"
+    if head[3:8] == b"\xc5\x04\x00\x00\x00":  # SMPTE ST 421, annex L: frames, extension, its size
+        return "video/x-vc1"
+    # ISO/IEC 11172-3, 2.4.2.3, and ISO/IEC 14496-3, 1.A.2.2 (ADTS): twelve bits of sync, or eleven in MPEG-2.5.
+    if len(head) > 4 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[2] & 0xF0 != 0xF0:
+        return "audio/mpeg"
     return None
 
 

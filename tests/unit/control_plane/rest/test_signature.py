@@ -42,6 +42,10 @@ def made(container: str, codec: str, frames: int = 30) -> bytes:
         ("asf", "msmpeg4", "video/x-ms-asf"),
         ("mxf", "mpeg2video", "application/mxf"),
         ("ogg", "libtheora", "video/ogg"),
+        ("ivf", "libvpx-vp9", "video/x-ivf"),
+        ("h264", "libx264", "video/mpeg"),
+        ("hevc", "libx265", "video/mpeg"),
+        ("mpeg2video", "mpeg2video", "video/mpeg"),
     ],
 )
 def test_each_container_is_known(container: str, codec: str, media_type: str) -> None:
@@ -53,6 +57,35 @@ def test_each_container_is_known(container: str, codec: str, media_type: str) ->
 
 
 @pytest.mark.parametrize(
+    ("container", "codec", "media_type"),
+    [
+        ("wav", "pcm_s16le", "audio/wav"),
+        ("aiff", "pcm_s16be", "audio/aiff"),
+        ("caf", "pcm_s16be", "audio/x-caf"),
+        ("w64", "pcm_s16le", "audio/x-w64"),
+        ("flac", "flac", "audio/flac"),
+        ("mp3", "libmp3lame", "audio/mpeg"),
+        ("mp2", "mp2", "audio/mpeg"),
+        ("adts", "aac", "audio/mpeg"),
+        ("ac3", "ac3", "audio/ac3"),
+    ],
+)
+def test_sound_alone_is_known(container: str, codec: str, media_type: str) -> None:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=48_000, layout="stereo")
+        size = stream.codec_context.frame_size or 1024
+        for index in range(4):
+            silence = np.zeros((2, size), np.float32)
+            frame = av.AudioFrame.from_ndarray(silence, format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts = 48_000, index * size
+            for ready in av.AudioResampler(format=stream.format.name, layout="stereo", rate=48_000).resample(frame):
+                output.mux(stream.encode(ready))
+        output.mux(stream.encode(None))
+    assert sniff(buffer.getvalue()[:HEAD_BYTES]) == media_type
+
+
+@pytest.mark.parametrize(
     ("head", "media_type"),
     [
         (b"\x00\x00\x00\x08wide\x00\x00\x10\x00mdat\x00\x01", "video/quicktime"),
@@ -61,6 +94,12 @@ def test_each_container_is_known(container: str, codec: str, media_type: str) ->
         (b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41", "video/mp4"),
         ((b"\x00\x00\x00\x01" + b"\x47\x40\x11\x10" + b"\xff" * 184) * 4, "video/mp2t"),
         ((b"\x47\x40\x11\x10" + b"\xff" * 200) * 4, "video/mp2t"),
+        (b"AV\x01\x00\x55\x00\x17\xf8\x54\x29", "video/x-pva"),
+        (b"\x18\x00\x00\xc5\x04\x00\x00\x00\x4d\xf1\x0a\x11", "video/x-vc1"),
+        (b"\x12\x00\x0a\x0b\x02\x00", "video/av1"),
+        (b"\x1f\x07\x00\xbf\x78\x78", "video/dv"),
+        (b"#!AMR\n\x3c\x00\x01", "audio/amr"),
+        (b"\xff\xf1\x4c\x40\x1b\x3f", "audio/mpeg"),
     ],
 )
 def test_rarer_forms(head: bytes, media_type: str) -> None:
@@ -83,8 +122,8 @@ def test_rarer_forms(head: bytes, media_type: str) -> None:
         b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
         b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
         b"GIF89a\x01\x00\x01\x00",
-        b"ID3\x04\x00\x00\x00\x00\x00\x00",
-        b"RIFF\x24\x00\x00\x00WAVEfmt ",
+        b"RIFF\x24\x00\x00\x00WEBPVP8 ",
+        b"FORM\x00\x00\x10\x00ILBM\x00",
         b"PK\x03\x04\x14\x00",
         b"%PDF-1.7\n\x00",
         b"\x7fELF\x02\x01\x01\x00",
