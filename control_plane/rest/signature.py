@@ -117,7 +117,8 @@ def _elementary(head: bytes) -> str | None:
         return "video/mpeg"
     if head[:2] == b"AV" and head[2:3] in {b"\x01", b"\x02"} and head[4:5] == b"\x55":
         return "video/x-pva"
-    if head[3:8] == b"\xc5\x04\x00\x00\x00":  # SMPTE ST 421, annex L: frames, extension, its size
+    # SMPTE ST 421, annex L: the number of frames, a mark, the size of the codec's header.
+    if head[3:4] == b"\xc5" and 4 <= int.from_bytes(head[4:8], "little") <= 64:
         return "video/x-vc1"
     # ISO/IEC 11172-3, 2.4.2.3, and ISO/IEC 14496-3, 1.A.2.2 (ADTS): twelve bits of sync, or eleven in MPEG-2.5.
     if len(head) > 4 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[2] & 0xF0 != 0xF0:

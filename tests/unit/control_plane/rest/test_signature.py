@@ -96,6 +96,7 @@ def test_sound_alone_is_known(container: str, codec: str, media_type: str) -> No
         ((b"\x47\x40\x11\x10" + b"\xff" * 200) * 4, "video/mp2t"),
         (b"AV\x01\x00\x55\x00\x17\xf8\x54\x29", "video/x-pva"),
         (b"\x18\x00\x00\xc5\x04\x00\x00\x00\x4d\xf1\x0a\x11", "video/x-vc1"),
+        (b"\x18\x00\x00\xc5\x05\x00\x00\x00\x4d\xf1\x0a\x11", "video/x-vc1"),
         (b"\x12\x00\x0a\x0b\x02\x00", "video/av1"),
         (b"\x1f\x07\x00\xbf\x78\x78", "video/dv"),
         (b"#!AMR\n\x3c\x00\x01", "audio/amr"),
